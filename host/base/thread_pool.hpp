@@ -102,7 +102,7 @@ class ThreadPool {
     std::unique_ptr<Share[]> shares_;
     std::vector<std::thread> workers_;
     std::atomic<int> threads_{1};
-    int64_t spin_ns_ = 0;
+    std::atomic<int64_t> spin_ns_{0};
     int owner_pid_ = 0;
 
     std::mutex error_mutex_;
