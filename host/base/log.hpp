@@ -1,0 +1,22 @@
+/** @file log.hpp
+ *  The host's log: one sink for the host and all plugins, so that an application can take it over.
+ */
+#pragma once
+#include <vlm/context.h>
+
+#include <functional>
+#include <string_view>
+
+namespace vlm {
+
+/** Receives messages: level (VLM_LOG_*), source (plugin id or part of the host), text. Called from any thread, one at a
+ * time. */
+using LogSink = std::function<void(int level, std::string_view source, std::string_view text)>;
+
+/** Replaces the sink; an empty one restores the default: warnings and errors to standard error. */
+void set_log_sink(LogSink sink);
+
+/** Sends a message to the sink. Never throws. */
+void log_message(int level, std::string_view source, std::string_view text) noexcept;
+
+}  // namespace vlm

@@ -1,0 +1,98 @@
+/** @file options.cpp
+ *  See options.hpp.
+ */
+#include "host/cli/options.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "host/base/error.hpp"
+#include "host/cli/progress.hpp"
+
+namespace vlm::cli {
+namespace {
+
+std::atomic<bool> stop_requested{false};
+
+void on_interrupt(int) {
+    if (stop_requested.exchange(true)) std::_Exit(kCancelled);
+}
+
+}  // namespace
+
+std::optional<po::variables_map> parse(const Arguments& arguments, const po::options_description& options,
+                                       const po::positional_options_description& positional, const std::string& intro) {
+    po::options_description all(options);
+    all.add_options()("help,h", "show this help");
+    po::variables_map values;
+    try {
+        po::store(po::command_line_parser(arguments).options(all).positional(positional).run(), values);
+        po::notify(values);
+    } catch (const po::error& error) {
+        throw invalid_argument(std::string("the command line: ") + error.what() + "; see --help");
+    }
+    if (values.contains("help")) {
+        std::cout << intro << '\n' << all;
+        return std::nullopt;
+    }
+    return values;
+}
+
+po::options_description pipeline_options() {
+    po::options_description options("Pipeline");
+    auto add = options.add_options();
+    add("manifest", po::value<std::string>(), "JSON manifest that names the parts (docs/manifest.md)");
+    add("model", po::value<std::string>(),
+        "checkpoint folder as downloaded (config.json, *.safetensors, tokenizer.json)");
+    add("device", po::value<std::string>(), "cpu, cuda or cuda:N");
+    add("dtype", po::value<std::string>(), "f32 (reference numbers), bf16, or auto");
+    add("weights", po::value<std::string>(), "f32, bf16, int8, int4 or auto");
+    add("threads", po::value<int64_t>(), "CPU threads; 0: one per core");
+    add("plugin-path", po::value<std::vector<std::string>>()->composing(),
+        "folder or library to look for plugins in first");
+    return options;
+}
+
+Manifest manifest_from(const po::variables_map& options) {
+    const bool has_manifest = options.contains("manifest");
+    if (has_manifest == options.contains("model"))
+        throw invalid_argument("give either --manifest FILE or --model FOLDER; see --help");
+    Manifest manifest = has_manifest ? Manifest::from_file(options["manifest"].as<std::string>())
+                                     : Manifest::for_model(options["model"].as<std::string>());
+    if (options.contains("device")) manifest.device = options["device"].as<std::string>();
+    if (options.contains("dtype")) manifest.dtype = options["dtype"].as<std::string>();
+    if (options.contains("weights")) manifest.weights = options["weights"].as<std::string>();
+    if (options.contains("threads")) manifest.threads = options["threads"].as<int64_t>();
+    return manifest;
+}
+
+std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights) {
+    OpenOptions open;
+    open.load_weights = load_weights;
+    if (options.contains("plugin-path"))
+        for (const auto& path : options["plugin-path"].as<std::vector<std::string>>())
+            open.plugin_folders.emplace_back(path);
+    open.listeners.cancelled = &interrupted();
+    ProgressBar bar("loading");
+    open.listeners.progress = [&](uint64_t done, uint64_t total) { bar.update(done, total); };
+    return Pipeline::open(std::move(manifest), open);
+}
+
+const std::atomic<bool>& interrupted() {
+    static const bool installed = [] {
+        std::signal(SIGINT, on_interrupt);
+        return true;
+    }();
+    (void)installed;
+    return stop_requested;
+}
+
+std::string bytes_text(int64_t bytes) {
+    constexpr double kMega = 1e6;
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.1f MB", static_cast<double>(bytes) / kMega);
+    return text;
+}
+
+}  // namespace vlm::cli

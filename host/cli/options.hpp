@@ -1,0 +1,39 @@
+/** @file options.hpp
+ *  What several commands share: parsing with help, opening a pipeline from `--manifest` or `--model`, Ctrl-C.
+ */
+#pragma once
+#include <atomic>
+#include <boost/program_options.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "host/cli/command.hpp"
+#include "host/pipeline/pipeline.hpp"
+
+namespace vlm::cli {
+
+namespace po = boost::program_options;
+
+/** Parses; prints `intro` and the options for `--help` and returns nothing then. Throws INVALID_ARGUMENT for unknown
+ * options. */
+std::optional<po::variables_map> parse(const Arguments& arguments, const po::options_description& options,
+                                       const po::positional_options_description& positional, const std::string& intro);
+
+/** `--manifest`, `--model`, `--device`, `--dtype`, `--weights`, `--threads`, `--plugin-path`. */
+po::options_description pipeline_options();
+
+/** The manifest that the options mean. Throws INVALID_ARGUMENT when neither or both of --manifest and --model are
+ * given. */
+Manifest manifest_from(const po::variables_map& options);
+
+/** Opens the pipeline with a progress bar on a terminal. */
+std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights);
+
+/** Set by the first Ctrl-C; the second one ends the process at once. */
+const std::atomic<bool>& interrupted();
+
+/** A number of bytes for people: "12.3 MB". */
+std::string bytes_text(int64_t bytes);
+
+}  // namespace vlm::cli

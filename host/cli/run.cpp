@@ -1,0 +1,195 @@
+/** @file run.cpp
+ *  `vlmhost --manifest FILE --image FILE…`: the main job.
+ */
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "host/base/error.hpp"
+#include "host/cli/options.hpp"
+#include "host/cli/progress.hpp"
+#include "host/cli/report.hpp"
+#include "host/image/decode.hpp"
+
+namespace vlm::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* const kIntro =
+    "vlmhost: answers questions about images with a vision-language model made of plugins.\n\n"
+    "  vlmhost --manifest samples/medical/medical.json --image prescription.png\n"
+    "  vlmhost --model llava-1.5-7b-hf --image photo.jpg --prompt \"What is this?\" --stream\n"
+    "  vlmhost --manifest medical.json --image scans/ --json > answers.jsonl\n\n"
+    "Other commands (each with --help): plugins, check, bench, parity\n";
+
+bool looks_like_image(const fs::path& path) {
+    std::string extension = path.extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
+}
+
+/** Files of `--image`; `folders` becomes true when one was a folder, so that each image is a page of its own. */
+std::vector<fs::path> image_files(const std::vector<std::string>& given, bool& folders) {
+    std::vector<fs::path> files;
+    for (const auto& path : given) {
+        if (!fs::is_directory(path)) {
+            files.emplace_back(path);
+            continue;
+        }
+        folders = true;
+        std::vector<fs::path> inside;
+        for (const auto& entry : fs::directory_iterator(path))
+            if (entry.is_regular_file() && looks_like_image(entry.path())) inside.push_back(entry.path());
+        if (inside.empty()) throw not_found(path + ": this folder has no .png, .jpg, .jpeg or .webp files");
+        std::sort(inside.begin(), inside.end());
+        files.insert(files.end(), inside.begin(), inside.end());
+    }
+    return files;
+}
+
+GenerationOptions generation_options(const po::variables_map& values, GenerationOptions options) {
+    if (values.contains("max-new-tokens")) options.max_new_tokens = values["max-new-tokens"].as<int64_t>();
+    if (values.contains("temperature")) options.temperature = values["temperature"].as<double>();
+    if (values.contains("top-k")) options.top_k = values["top-k"].as<int64_t>();
+    if (values.contains("top-p")) options.top_p = values["top-p"].as<double>();
+    if (values.contains("min-p")) options.min_p = values["min-p"].as<double>();
+    if (values.contains("repetition-penalty")) options.repetition_penalty = values["repetition-penalty"].as<double>();
+    if (values.contains("seed")) options.seed = values["seed"].as<uint64_t>();
+    if (values.contains("stop")) options.stop = values["stop"].as<std::vector<std::string>>();
+    return options;
+}
+
+void print_plan(const Pipeline& pipeline, int width, int height) {
+    constexpr int64_t kPromptTokens = 64;
+    const MemoryPlan plan = pipeline.plan(width, height, kPromptTokens);
+    std::printf("plan for one image of %d x %d on %s\n", width, height, pipeline.device().description().c_str());
+    const auto line = [](const char* what, const Plugin& plugin) {
+        std::printf("  %-15s %s %s (%s)\n", what, plugin.id().c_str(), plugin.version().c_str(), plugin.path().c_str());
+    };
+    line("vision encoder", pipeline.encoder().plugin());
+    for (const auto& reducer : pipeline.reducers()) line("token reducer", reducer->plugin());
+    line("connector", pipeline.connector().plugin());
+    line("backbone", pipeline.backbone().plugin());
+    for (const auto& post : pipeline.post_processors()) line("post-processor", post->plugin());
+    std::printf("  visual tokens   %lld\n  context         %lld tokens\n", static_cast<long long>(plan.visual_tokens),
+                static_cast<long long>(plan.context_tokens));
+    std::printf(
+        "  weights         %s\n  KV cache        %s\n  activations     %s\n  images          %s\n  peak            "
+        "%s\n",
+        bytes_text(plan.weight_bytes).c_str(), bytes_text(plan.kv_bytes).c_str(),
+        bytes_text(plan.activation_bytes).c_str(), bytes_text(plan.image_bytes).c_str(),
+        bytes_text(plan.total()).c_str());
+}
+
+std::string error_json(const std::string& image, const Error& error) {
+    return nlohmann::ordered_json{{"image", image},
+                                  {"error", {{"code", status_name(error.code())}, {"message", error.what()}}}}
+        .dump();
+}
+
+}  // namespace
+
+int run_command(const Arguments& arguments) {
+    po::options_description all = pipeline_options();
+    po::options_description ask("Question");
+    auto add = ask.add_options();
+    add("image", po::value<std::vector<std::string>>()->composing(), "image file or folder; repeat for several");
+    add("prompt", po::value<std::string>(), "question; default: the manifest's");
+    add("text", po::value<std::vector<std::string>>()->composing(),
+        "label for models that compare images with texts; repeat");
+    add("raw", "take the prompt as it is, without the chat template");
+    add("max-new-tokens", po::value<int64_t>(), "most tokens to generate");
+    add("temperature", po::value<double>(), "0: greedy");
+    add("top-k", po::value<int64_t>(), "sample among the k best");
+    add("top-p", po::value<double>(), "sample in the smallest set of this probability");
+    add("min-p", po::value<double>(), "drop what is below this share of the best");
+    add("repetition-penalty", po::value<double>(), "1: off");
+    add("seed", po::value<uint64_t>(), "of the random numbers");
+    add("stop", po::value<std::vector<std::string>>()->composing(), "stop string; repeat for several");
+    po::options_description output("Output");
+    auto out = output.add_options();
+    out("json", "one JSON object per image (docs/results.schema.json)");
+    out("stream", "print text as it is generated");
+    out("plan", "print parts and memory, load nothing");
+    out("trace", po::value<std::string>(), "write a Chrome trace of all stages to this file");
+    all.add(ask).add(output);
+    const auto values = parse(arguments, all, {}, kIntro);
+    if (!values) return kSuccess;
+    if (arguments.empty()) {
+        std::cout << kIntro << '\n' << all;
+        return kUsage;
+    }
+
+    Manifest manifest = manifest_from(*values);
+    const bool plan_only = values->contains("plan");
+    bool folders = false;
+    std::vector<fs::path> files;
+    if (values->contains("image")) files = image_files((*values)["image"].as<std::vector<std::string>>(), folders);
+    DecodeLimits limits;
+    limits.max_pixels = static_cast<uint64_t>(manifest.image.max_pixels);
+
+    const auto pipeline = open_pipeline(*values, manifest, !plan_only);
+    if (plan_only) {
+        constexpr int kWidth = 1080;
+        constexpr int kHeight = 1440;
+        const Image image = files.empty() ? make_image(kWidth, kHeight, 3) : decode_file(files.front(), limits);
+        print_plan(*pipeline, image.width, image.height);
+        return kSuccess;
+    }
+
+    Request question;
+    if (values->contains("prompt")) question.prompt = (*values)["prompt"].as<std::string>();
+    if (values->contains("text")) question.texts = (*values)["text"].as<std::vector<std::string>>();
+    question.raw_prompt = values->contains("raw");
+    const auto options = generation_options(*values, pipeline->manifest().generation);
+    const bool json = values->contains("json");
+    Trace trace;
+    Listeners listeners;
+    listeners.cancelled = &interrupted();
+    StreamCallback stream;
+    if (values->contains("stream"))
+        stream = [](size_t, const std::string& text) {
+            std::fwrite(text.data(), 1, text.size(), stdout);
+            std::fflush(stdout);
+            return true;
+        };
+
+    // Pages of a folder, and pages that are cut into rows, are questions of their own; other images belong together.
+    const bool one_by_one = folders || pipeline->manifest().image.split_rows;
+    const size_t questions = one_by_one ? files.size() : 1;
+    int status = kSuccess;
+    ProgressBar bar("reading", "pages");
+    for (size_t i = 0; i < questions; ++i) {
+        const std::string name = files.empty() ? "" : files[i].string();
+        try {
+            Request request = question;
+            for (size_t k = 0; k < (one_by_one ? 1 : files.size()); ++k)
+                request.images.push_back({files[i + k].string(), decode_file(files[i + k], limits)});
+            Trace own;
+            auto result = pipeline->answer({request}, options, listeners, stream, &own).front();
+            result.timings_ms = own.totals_ms();
+            trace.append(own);
+            if (stream) std::puts("");
+            if (json)
+                std::printf("%s\n", result.to_json().c_str());
+            else
+                print_report(result, !stream);
+            std::fflush(stdout);
+        } catch (const Error& error) {
+            if (error.code() == VLM_STATUS_CANCELLED || questions == 1) throw;
+            // One bad page must not lose the others.
+            status = kFailure;
+            if (json) std::printf("%s\n", error_json(name, error).c_str());
+            std::fprintf(stderr, "error: %s: %s\n", name.c_str(), error.what());
+        }
+        if (questions > 1) bar.update(i + 1, questions);
+    }
+    if (values->contains("trace")) trace.write_chrome((*values)["trace"].as<std::string>());
+    return status;
+}
+
+}  // namespace vlm::cli

@@ -1,0 +1,47 @@
+/** @file device.hpp
+ *  A device as the pipeline sees it: the compute table for plugins, memory for the host's own tensors, and counters.
+ */
+#pragma once
+#include <vlm/compute.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "host/base/tensor.hpp"
+
+namespace vlm {
+
+/** How a device computes; see the manifest's `dtype`, `weights` and `threads`. */
+struct DeviceOptions {
+    std::string dtype = "auto";    ///< "f32" (parity), "bf16", "auto": bf16 where the hardware has it.
+    std::string weights = "auto";  ///< "f32", "bf16", "int8", "int4", "auto": as dtype.
+    int threads = 0;               ///< CPU threads; 0: one per core.
+};
+
+/** Counters since the device was opened. */
+struct DeviceCounters {
+    double flops = 0;          ///< Multiplications and additions of dense operations and attention.
+    int64_t weight_bytes = 0;  ///< Packed weights and kept tensors.
+    int64_t peak_scratch_bytes = 0;
+};
+
+/** An open device. Shared by everything that runs on it; thread-safe as the table says. */
+class Device {
+  public:
+    virtual ~Device() = default;
+    virtual const vlm_compute* compute() const = 0;
+    /** Memory for host-owned tensors. */
+    virtual const Allocator& allocator() const = 0;
+    /** Frees the scratch memory that calls with this run context left behind. */
+    virtual void end_run(const vlm_run_context* run) = 0;
+    virtual DeviceCounters counters() const = 0;
+    /** "CPU, AVX-512 BF16, 2 threads", for people. */
+    virtual std::string description() const = 0;
+};
+
+/** Opens "cpu", "cuda" or "cuda:N". UNAVAILABLE says why a GPU cannot be had, INVALID_ARGUMENT that the name is none.
+ */
+std::shared_ptr<Device> open_device(const std::string& name, const DeviceOptions& options);
+
+}  // namespace vlm

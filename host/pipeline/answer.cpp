@@ -1,0 +1,226 @@
+/** @file answer.cpp
+ *  Answering: requests become sequences, sequences are generated together, answers are put back with their request and
+ * handed to the post-processors.
+ */
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "host/pipeline/generate.hpp"
+#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/pages.hpp"
+#include "host/pipeline/pipeline.hpp"
+#include "host/pipeline/prompt.hpp"
+#include "host/pipeline/visual.hpp"
+
+namespace vlm {
+namespace {
+
+/** One call of Pipeline::answer. */
+class Answering {
+  public:
+    Answering(const Pipeline& pipeline, const GenerationOptions& options, const Listeners& listeners, Trace& trace)
+        : pipeline_(pipeline),
+          options_(options),
+          hooks_(pipeline.reducers(), pipeline.device().allocator()),
+          run_(pipeline.device().compute(), &listeners, hooks_.abi()),
+          trace_(trace) {
+        hooks_.bind(&run_);
+    }
+    ~Answering() { pipeline_.device().end_run(run_.context(VLM_ABI_VERSION)); }
+    Answering(const Answering&) = delete;
+    Answering& operator=(const Answering&) = delete;
+
+    std::vector<Result> run(const std::vector<Request>& requests, const StreamCallback& stream) {
+        std::vector<Result> results(requests.size());
+        std::vector<Sequence> sequences;
+        std::vector<size_t> request_of;
+        for (size_t r = 0; r < requests.size(); ++r) {
+            for (const auto& image : requests[r].images) results[r].images.push_back(image.name);
+            const size_t before = hooks_.records().size();
+            add_sequences(requests[r], results[r], sequences);
+            request_of.resize(sequences.size(), r);
+            results[r].reductions.assign(hooks_.records().begin() + static_cast<std::ptrdiff_t>(before),
+                                         hooks_.records().end());
+        }
+        for (size_t i = 0; i < sequences.size(); ++i) sequences[i].stream_index = i;
+        const size_t before = hooks_.records().size();
+        if (pipeline_.backbone().description().output == VLM_OUTPUT_LOGITS)
+            generate(pipeline_, run_, sequences, options_, stream, trace_);
+        else
+            evaluate(sequences);
+        for (size_t i = 0; i < sequences.size(); ++i) collect(sequences[i], results[request_of[i]]);
+        if (requests.size() == 1)
+            results[0].reductions.insert(results[0].reductions.end(),
+                                         hooks_.records().begin() + static_cast<std::ptrdiff_t>(before),
+                                         hooks_.records().end());
+        for (size_t r = 0; r < requests.size(); ++r) post_process(requests[r], results[r]);
+        return results;
+    }
+
+  private:
+    void add_sequences(const Request& request, Result& result, std::vector<Sequence>& sequences) {
+        const auto parts = split_pages(request.images, pipeline_.manifest().image);
+        std::vector<const NamedImage*> images;
+        for (const auto& part : parts) images.push_back(&part.image);
+        const std::string prompt = pipeline_.render_prompt(request);
+        VisualStage visual{pipeline_, run_, hooks_, trace_};
+        const auto tokens = visual.encode(images, prompt, nullptr);
+        for (const auto& t : tokens) {
+            result.tokens.visual += t->layout.tokens();
+            if (t->map.row_of_position) result.tokens.merged += t->layout.tokens() - t->rows.dim(0);
+        }
+        if (pipeline_.backbone().description().output == VLM_OUTPUT_EMBEDDING)
+            return add_texts(request, result, tokens, sequences);
+
+        const bool each_alone = pipeline_.manifest().image.split_rows;
+        const size_t count = each_alone ? parts.size() : 1;
+        for (size_t i = 0; i < count; ++i) {
+            Sequence sequence;
+            sequence.images = each_alone ? std::vector{tokens[i]} : tokens;
+            if (each_alone || parts.size() == 1) {
+                sequence.answer.image = parts[i].page;
+                sequence.answer.region = parts[i].region;
+            }
+            sequence.segments = segments_of(prompt, sequence.images);
+            sequences.push_back(std::move(sequence));
+        }
+    }
+
+    /** Late fusion: every text alone, the images beside them. */
+    void add_texts(const Request& request, Result& result,
+                   const std::vector<std::shared_ptr<const VisualTokens>>& images, std::vector<Sequence>& sequences) {
+        auto texts = request.texts;
+        if (texts.empty()) texts.push_back(request.prompt.empty() ? pipeline_.manifest().prompt : request.prompt);
+        for (const auto& text : texts) {
+            Sequence sequence;
+            sequence.segments = segments_of(text, {});
+            sequences.push_back(std::move(sequence));
+        }
+        if (images.empty()) return;
+        const int64_t width = images.front()->rows.dim(1);
+        result.image_embeddings = Tensor(VLM_DTYPE_F32, {static_cast<int64_t>(images.size()), width});
+        for (size_t i = 0; i < images.size(); ++i) {
+            Tensor row(VLM_DTYPE_F32, {images[i]->rows.dim(0), width});
+            const auto& compute = run_.compute();
+            run_.check(compute.copy(&compute, run_.context(VLM_ABI_VERSION), images[i]->rows.abi(), row.abi()),
+                       "copy of an image embedding");
+            std::copy_n(row.data<float>(), width,
+                        result.image_embeddings.data<float>() + static_cast<int64_t>(i) * width);
+        }
+    }
+
+    std::vector<Segment> segments_of(const std::string& prompt,
+                                     const std::vector<std::shared_ptr<const VisualTokens>>& images) const {
+        std::vector<TokenLayout> layouts;
+        for (const auto& image : images) layouts.push_back(image->layout);
+        const bool in_sequence = pipeline_.connector().description().delivery == VLM_DELIVERY_INLINE;
+        return build_prompt(prompt, layouts, pipeline_.recipe().prompt, pipeline_.checkpoint().tokenizer(),
+                            in_sequence);
+    }
+
+    /** Backbones that do not generate: one pass, the output is the answer. */
+    void evaluate(std::vector<Sequence>& sequences) {
+        const Trace::Scope scope(trace_, "prefill");
+        std::vector<Backbone::Request> requests;
+        std::vector<std::vector<const VisualTokens*>> images(sequences.size());
+        for (size_t i = 0; i < sequences.size(); ++i) {
+            for (const auto& image : sequences[i].images) images[i].push_back(image.get());
+            requests.push_back({nullptr, sequences[i].segments, images[i], VLM_LOGITS_LAST});
+        }
+        auto outputs = pipeline_.backbone().run(run_, requests, pipeline_.device().allocator());
+        for (size_t i = 0; i < sequences.size(); ++i) {
+            sequences[i].answer.output = outputs[i].rows;
+            sequences[i].answer.confidence = outputs[i].confidence;
+        }
+    }
+
+    void collect(Sequence& sequence, Result& result) {
+        for (const auto& segment : sequence.segments)
+            if (segment.image < 0) result.tokens.text += segment.count;
+        result.tokens.generated += static_cast<int64_t>(sequence.answer.tokens.size());
+        if (sequence.context) {
+            const auto state = pipeline_.backbone().state(*sequence.context);
+            result.tokens.kv_bytes += state.kv_bytes;
+            result.tokens.pruned += state.pruned;
+        }
+        if (!result.answers.empty() && !result.text.empty()) result.text += '\n';
+        result.text += sequence.answer.display_text;
+        result.answers.push_back(std::move(sequence.answer));
+    }
+
+    void post_process(const Request& request, Result& result) {
+        const Trace::Scope scope(trace_, "post_process");
+        std::vector<std::vector<vlm_token_piece>> pieces(result.answers.size());
+        std::vector<std::vector<const vlm_token_piece*>> piece_pointers(result.answers.size());
+        std::vector<vlm_answer> answers(result.answers.size());
+        std::vector<const vlm_answer*> answer_pointers;
+        for (size_t i = 0; i < result.answers.size(); ++i) {
+            auto& source = result.answers[i];
+            for (const auto& token : source.tokens) {
+                auto piece = abi_struct<vlm_token_piece>();
+                piece.id = token.id;
+                piece.log_probability = token.log_probability;
+                piece.piece = {token.piece.data(), token.piece.size()};
+                piece.text_begin = token.text_begin;
+                piece.text_end = token.text_end;
+                pieces[i].push_back(piece);
+            }
+            for (const auto& piece : pieces[i]) piece_pointers[i].push_back(&piece);
+            auto& answer = answers[i];
+            answer = abi_struct<vlm_answer>();
+            answer.text = {source.text.data(), source.text.size()};
+            answer.token_count = static_cast<uint32_t>(pieces[i].size());
+            answer.image = source.image;
+            answer.tokens = piece_pointers[i].data();
+            std::copy(source.region.begin(), source.region.end(), answer.region);
+            answer.output = source.output ? source.output.abi() : nullptr;
+            answer.image_embeddings = result.image_embeddings ? result.image_embeddings.abi() : nullptr;
+            answer.confidence = source.confidence;
+            answer_pointers.push_back(&answer);
+        }
+        std::vector<std::string> prompts = request.texts;
+        if (prompts.empty()) prompts.push_back(request.prompt);
+        std::vector<vlm_string> prompt_views;
+        for (const auto& prompt : prompts) prompt_views.push_back({prompt.data(), prompt.size()});
+
+        auto merged = nlohmann::ordered_json::object();
+        for (const auto& post : pipeline_.post_processors()) {
+            const std::string so_far = merged.dump();
+            auto input = abi_struct<vlm_post_input>();
+            input.answer_count = static_cast<uint32_t>(answers.size());
+            input.prompt_count = static_cast<uint32_t>(prompt_views.size());
+            input.answers = answer_pointers.data();
+            input.prompts = prompt_views.data();
+            input.result = {so_far.data(), so_far.size()};
+            const std::string json = post->process(run_, input);
+            const auto members = nlohmann::ordered_json::parse(json, nullptr, false);
+            if (!members.is_object())
+                throw Error(VLM_STATUS_INTERNAL, post->plugin().id() +
+                                                     ": process emitted something that is no JSON object; "
+                                                     "this is a fault of the plugin");
+            merged.update(members);
+        }
+        result.extra = merged.dump();
+    }
+
+    const Pipeline& pipeline_;
+    const GenerationOptions& options_;
+    HookService hooks_;
+    Run run_;
+    Trace& trace_;
+};
+
+}  // namespace
+
+std::vector<Result> Pipeline::answer(const std::vector<Request>& requests, const GenerationOptions& options,
+                                     const Listeners& listeners, const StreamCallback& stream, Trace* trace) const {
+    Trace own;
+    Answering answering(*this, options, listeners, trace != nullptr ? *trace : own);
+    auto results = answering.run(requests, stream);
+    const auto timings = own.totals_ms();
+    if (trace == nullptr)
+        for (auto& result : results) result.timings_ms = timings;
+    return results;
+}
+
+}  // namespace vlm

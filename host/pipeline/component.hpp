@@ -1,0 +1,112 @@
+/** @file component.hpp
+ *  A plugin's component behind a typed, safe face.
+ *
+ *  The table of the plugin is copied: what an older plugin lacks becomes a stub that returns UNIMPLEMENTED, so that
+ * nothing behind this file ever compares a slot with NULL.
+ */
+#pragma once
+#include <vlm/component.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "host/base/error.hpp"
+#include "host/plugin/loader.hpp"
+#include "host/services/run.hpp"
+
+namespace vlm {
+
+/** JSON texts that a component is made from; see vlm_component_config. */
+struct ComponentConfig {
+    std::string config = "{}";
+    std::string model = "{}";
+    std::string preprocessor = "{}";
+};
+
+/** Gives an empty slot a function that says UNIMPLEMENTED (or does nothing, when nothing is returned). */
+template <typename Result, typename... Args>
+void fill_stub(Result (*&slot)(Args...)) {
+    if (slot != nullptr) return;
+    slot = [](Args...) -> Result {
+        if constexpr (std::is_same_v<Result, vlm_status>) return VLM_STATUS_UNIMPLEMENTED;
+    };
+}
+
+/** Owner of one `vlm_component`. `Api` is a table that begins with vlm_component_api. */
+template <typename Api>
+class Component {
+  public:
+    /** Looks the interface up and creates the component. Throws with the plugin's own reason. */
+    Component(std::shared_ptr<const Plugin> plugin, const char* kind, const ComponentConfig& config)
+        : plugin_(std::move(plugin)) {
+        const void* table = plugin_->find_interface(kind);
+        if (table == nullptr)
+            throw invalid_argument(plugin_->path().string() + ": plugin '" + plugin_->id() + "' does not offer '" +
+                                   kind + "'; see `vlmhost plugins` for what it offers");
+        const auto* header = static_cast<const vlm_component_api*>(table);
+        std::memcpy(&api_, table, std::min<size_t>(header->struct_size, sizeof(Api)));
+        fill_stub(api_.base.create);
+        fill_stub(api_.base.destroy);
+
+        char reason[1024] = "";
+        vlm_component_config c{};
+        c.struct_size = sizeof(c);
+        c.abi_version = plugin_->abi_version();
+        c.host = &host_info({});
+        c.config = {config.config.data(), config.config.size()};
+        c.model = {config.model.data(), config.model.size()};
+        c.preprocessor = {config.preprocessor.data(), config.preprocessor.size()};
+        c.reason = reason;
+        c.reason_size = sizeof(reason);
+        const vlm_status status = api_.base.create(&c, &handle_);
+        reason[sizeof(reason) - 1] = '\0';
+        if (status != VLM_STATUS_OK)
+            throw Error(status, plugin_->id() + ": cannot be configured: " +
+                                    (reason[0] != '\0' ? reason : "the plugin gave no reason") + " (" +
+                                    status_name(status) + ")");
+        if (handle_ == nullptr)
+            throw Error(VLM_STATUS_INTERNAL, plugin_->id() + ": create succeeded but made no component");
+    }
+    ~Component() { api_.base.destroy(handle_); }
+    Component(const Component&) = delete;
+    Component& operator=(const Component&) = delete;
+
+    /** Reads and packs weights; a plugin without `load` needs none. */
+    void load(Run& run, const vlm_weights& weights) {
+        if (api_.base.load != nullptr)
+            run.check(api_.base.load(handle_, context(run), &weights), plugin_->id() + ": load");
+    }
+
+    const Plugin& plugin() const { return *plugin_; }
+
+  protected:
+    const vlm_run_context* context(Run& run) const { return run.context(plugin_->abi_version()); }
+    /** Checks the status of `function`. */
+    void check(Run& run, vlm_status status, const char* function) const {
+        run.check(status, plugin_->id() + ": " + function);
+    }
+    /** Checks a call that has no run context and so no error sink. */
+    void check(vlm_status status, const char* function) const {
+        if (status != VLM_STATUS_OK)
+            throw Error(status, plugin_->id() + ": " + function + " failed (" + status_name(status) + ")");
+    }
+
+    Api api_{};
+    vlm_component* handle_ = nullptr;
+
+  private:
+    std::shared_ptr<const Plugin> plugin_;
+};
+
+/** A struct of the ABI with its two leading members filled in. */
+template <typename Struct>
+Struct abi_struct() {
+    Struct s{};
+    s.struct_size = sizeof(Struct);
+    s.abi_version = VLM_ABI_VERSION;
+    return s;
+}
+
+}  // namespace vlm

@@ -1,0 +1,139 @@
+/** @file manifest.cpp
+ *  See manifest.hpp.
+ */
+#include "host/pipeline/manifest.hpp"
+
+#include "host/base/error.hpp"
+
+namespace vlm {
+namespace {
+
+StageManifest read_stage(json::Value value) {
+    value.check_keys({"plugin", "options"});
+    StageManifest stage;
+    stage.given = true;
+    stage.plugin = value.get_or("plugin", "");
+    if (const auto options = value.find_set("options")) {
+        if (!options->is_object()) throw options->error("must be an object");
+        stage.options = options->dump();
+    }
+    return stage;
+}
+
+std::vector<StageManifest> read_stages(json::Value pipeline, const char* key) {
+    std::vector<StageManifest> stages;
+    if (const auto list = pipeline.find_set(key))
+        for (const auto& item : list->as_array()) {
+            stages.push_back(read_stage(item));
+            if (stages.back().plugin.empty()) throw item.error("needs a \"plugin\": the id of the plugin to use");
+        }
+    return stages;
+}
+
+RowOptions read_rows(json::Value value) {
+    value.check_keys({"max_side", "ink", "max_angle", "rule", "min_band", "row_height", "max_row_width", "width_step",
+                      "margin", "max_gap"});
+    RowOptions rows;
+    constexpr int64_t kLargest = 1 << 16;
+    const auto read = [&](const char* key, int& target, int64_t smallest) {
+        if (const auto v = value.find_set(key)) target = static_cast<int>(v->as_int(smallest, kLargest));
+    };
+    read("max_side", rows.max_side, 0);
+    read("ink", rows.ink, 1);
+    read("rule", rows.rule, 1);
+    read("min_band", rows.min_band, 1);
+    read("row_height", rows.row_height, 8);
+    read("max_row_width", rows.max_row_width, 8);
+    read("width_step", rows.width_step, 1);
+    if (const auto v = value.find_set("max_angle")) rows.max_angle = v->as_number(0, 45);
+    if (const auto v = value.find_set("margin")) rows.margin = v->as_number(0, 4);
+    if (const auto v = value.find_set("max_gap")) rows.max_gap = v->as_number(0, 100);
+    return rows;
+}
+
+ImageManifest read_image(json::Value value) {
+    value.check_keys({"split", "rows", "mark_positions", "max_pixels"});
+    ImageManifest image;
+    image.split_rows = value.contains("split") && value["split"].as_one_of({"none", "rows"}) == "rows";
+    if (const auto rows = value.find_set("rows")) image.rows = read_rows(*rows);
+    image.mark_positions = value.get_or("mark_positions", false);
+    if (const auto pixels = value.find_set("max_pixels")) image.max_pixels = pixels->as_int(1, int64_t{1} << 32);
+    return image;
+}
+
+GenerationOptions read_generation(json::Value value) {
+    value.check_keys({"max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop",
+                      "ignore_eos"});
+    GenerationOptions options;
+    constexpr int64_t kMostTokens = 1 << 20;
+    if (const auto v = value.find_set("max_new_tokens")) options.max_new_tokens = v->as_int(0, kMostTokens);
+    if (const auto v = value.find_set("temperature")) options.temperature = v->as_number(0, 100);
+    if (const auto v = value.find_set("top_k")) options.top_k = v->as_int(0, kMostTokens);
+    if (const auto v = value.find_set("top_p")) options.top_p = v->as_number(0, 1);
+    if (const auto v = value.find_set("min_p")) options.min_p = v->as_number(0, 1);
+    if (const auto v = value.find_set("repetition_penalty")) options.repetition_penalty = v->as_number(0.01, 100);
+    if (const auto v = value.find_set("seed")) options.seed = v->as_uint64();
+    if (const auto v = value.find_set("stop")) options.stop = v->as_strings();
+    options.ignore_eos = value.get_or("ignore_eos", false);
+    return options;
+}
+
+Manifest read(json::Value root, const std::filesystem::path& base) {
+    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "threads", "plugins", "pipeline",
+                     "image", "prompt", "use_template", "max_context", "batch", "generation"});
+    const auto absolute = [&](const std::string& path) {
+        return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
+                                                         : (base / path).lexically_normal();
+    };
+    Manifest manifest;
+    if (const auto v = root.find_set("model")) manifest.model = absolute(v->as_string());
+    manifest.recipe = root.get_or("recipe", "");
+    manifest.device = root.get_or("device", "cpu");
+    if (const auto v = root.find_set("dtype")) manifest.dtype = v->as_one_of({"auto", "f32", "bf16"});
+    if (const auto v = root.find_set("weights"))
+        manifest.weights = v->as_one_of({"auto", "f32", "bf16", "int8", "int4"});
+    if (const auto v = root.find_set("threads")) manifest.threads = v->as_int(0, 1024);
+    if (const auto v = root.find_set("plugins"))
+        for (const auto& path : v->as_strings()) manifest.plugins.push_back(absolute(path));
+    if (const auto pipeline = root.find_set("pipeline")) {
+        pipeline->check_keys({"vision_encoder", "connector", "backbone", "token_reducers", "post_processors"});
+        if (const auto v = pipeline->find_set("vision_encoder")) manifest.vision_encoder = read_stage(*v);
+        if (const auto v = pipeline->find_set("connector")) manifest.connector = read_stage(*v);
+        if (const auto v = pipeline->find_set("backbone")) manifest.backbone = read_stage(*v);
+        manifest.token_reducers = read_stages(*pipeline, "token_reducers");
+        manifest.post_processors = read_stages(*pipeline, "post_processors");
+    }
+    if (const auto v = root.find_set("image")) manifest.image = read_image(*v);
+    manifest.prompt = root.get_or("prompt", "");
+    manifest.use_template = root.get_or("use_template", true);
+    if (const auto v = root.find_set("max_context")) manifest.max_context = v->as_int(1, int64_t{1} << 32);
+    if (const auto v = root.find_set("batch")) manifest.batch = v->as_int(1, 4096);
+    if (const auto v = root.find_set("generation")) manifest.generation = read_generation(*v);
+    if (manifest.model.empty())
+        throw root.error(
+            "needs a \"model\": the folder of a checkpoint (config.json, *.safetensors, tokenizer.json), relative to "
+            "this "
+            "file");
+    return manifest;
+}
+
+}  // namespace
+
+Manifest Manifest::from_file(const std::filesystem::path& path) {
+    const auto document = json::Document::from_file(path.string());
+    Manifest manifest = read(document.root(), path.parent_path());
+    manifest.file = path;
+    return manifest;
+}
+
+Manifest Manifest::from_text(const std::string& text, const std::string& name, const std::filesystem::path& base) {
+    return read(json::Document::from_text(text, name).root(), base);
+}
+
+Manifest Manifest::for_model(const std::filesystem::path& model) {
+    Manifest manifest;
+    manifest.model = model;
+    return manifest;
+}
+
+}  // namespace vlm

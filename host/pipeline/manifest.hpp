@@ -1,0 +1,74 @@
+/** @file manifest.hpp
+ *  The manifest: which parts make the pipeline and how they are set.
+ *
+ *  A manifest may name a checkpoint, in which case the family's recipe fills in every stage and the manifest only says
+ * what is different; or it may spell all stages out. Unknown keys are refused with the nearest known name and the line,
+ * because a typing error in a safety threshold must not go unnoticed.
+ */
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "host/image/rows.hpp"
+#include "host/json/document.hpp"
+
+namespace vlm {
+
+/** Sampling and stopping; the names are those of the field. */
+struct GenerationOptions {
+    int64_t max_new_tokens = 256;
+    double temperature = 0;  ///< 0: greedy.
+    int64_t top_k = 0;       ///< 0: off.
+    double top_p = 1;
+    double min_p = 0;
+    double repetition_penalty = 1;
+    uint64_t seed = 0;
+    std::vector<std::string> stop;
+    bool ignore_eos = false;
+};
+
+/** One stage as the manifest sets it; empty members are left to the recipe. */
+struct StageManifest {
+    std::string plugin;
+    std::string options = "{}";  ///< JSON object.
+    bool given = false;
+};
+
+/** How pages become images of the pipeline. */
+struct ImageManifest {
+    bool split_rows = false;          ///< Cut pages into rows of text, one answer each.
+    RowOptions rows;                  ///< How; see host/image/rows.hpp.
+    bool mark_positions = false;      ///< Colour row images by column (models that were trained so).
+    int64_t max_pixels = 64'000'000;  ///< Larger images are refused from their header.
+};
+
+/** A parsed manifest. */
+struct Manifest {
+    std::filesystem::path file;   ///< Where it was read; empty when made from a checkpoint.
+    std::filesystem::path model;  ///< Checkpoint folder, or empty.
+    std::string recipe;           ///< Recipe name, or empty: by model_type.
+    std::string device = "cpu";
+    std::string dtype = "auto";                  ///< "f32", "bf16" or "auto".
+    std::string weights = "auto";                ///< "f32", "bf16", "int8", "int4" or "auto": as dtype.
+    int64_t threads = 0;                         ///< 0: one per core.
+    std::vector<std::filesystem::path> plugins;  ///< Further libraries or folders of libraries.
+    StageManifest vision_encoder, connector, backbone;
+    std::vector<StageManifest> token_reducers, post_processors;
+    ImageManifest image;
+    std::string prompt;        ///< Default prompt; empty: none.
+    bool use_template = true;  ///< Apply the chat template to prompts without an image marker.
+    int64_t max_context = 0;   ///< Context length to plan for; 0: what the request needs.
+    int64_t batch = 8;         ///< Most sequences that run together.
+    GenerationOptions generation;
+
+    /** Reads a file; relative paths in it are relative to its folder. */
+    static Manifest from_file(const std::filesystem::path& path);
+    /** Reads a text; relative paths are relative to `base`. */
+    static Manifest from_text(const std::string& text, const std::string& name, const std::filesystem::path& base);
+    /** The manifest that `--model DIR` means. */
+    static Manifest for_model(const std::filesystem::path& model);
+};
+
+}  // namespace vlm

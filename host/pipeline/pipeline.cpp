@@ -1,0 +1,220 @@
+/** @file pipeline.cpp
+ *  Opening a pipeline; see pipeline.hpp. What it answers is in answer.cpp.
+ */
+#include "host/pipeline/pipeline.hpp"
+
+#include <algorithm>
+
+#include "host/base/error.hpp"
+#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/prompt.hpp"
+#include "host/pipeline/template.hpp"
+#include "host/plugin/registry.hpp"
+
+namespace vlm {
+namespace {
+
+const char* site_name(uint32_t site) {
+    switch (site) {
+        case VLM_SITE_ENCODER_LAYER:
+            return "inside encoder layers";
+        case VLM_SITE_ENCODER_OUTPUT:
+            return "after the encoder";
+        case VLM_SITE_CONNECTOR_OUTPUT:
+            return "after the connector";
+        case VLM_SITE_BACKBONE_LAYER:
+            return "between backbone layers";
+        default:
+            return "nowhere";
+    }
+}
+
+/** A stage as recipe and manifest together want it. */
+struct ResolvedStage {
+    std::string plugin;
+    ComponentConfig config;
+    std::vector<std::string> prefixes;
+};
+
+class StageResolver {
+  public:
+    StageResolver(const Recipe& recipe, const Checkpoint& checkpoint, std::vector<std::filesystem::path> folders)
+        : recipe_(recipe), checkpoint_(checkpoint), folders_(std::move(folders)) {}
+
+    ResolvedStage stage(const char* name, const StageManifest& manifest) const {
+        const auto found = recipe_.stages.find(name);
+        const StageRecipe stage = found != recipe_.stages.end() ? found->second : StageRecipe{};
+        ResolvedStage resolved;
+        resolved.plugin = manifest.plugin.empty() ? stage.plugin : manifest.plugin;
+        if (resolved.plugin.empty())
+            throw invalid_argument("recipe '" + recipe_.name + "' has no stage '" + name +
+                                   "' and the manifest names no plugin for it");
+        resolved.config.config = stage_config(stage, checkpoint_.config(), manifest.options);
+        resolved.config.model = checkpoint_.config().dump();
+        resolved.config.preprocessor = checkpoint_.preprocessor();
+        return resolved;
+    }
+
+    /** Reducers and post-processors: configured by the manifest alone. */
+    ResolvedStage extra(const StageManifest& manifest) const {
+        ResolvedStage resolved;
+        resolved.plugin = manifest.plugin;
+        resolved.config.config = manifest.options;
+        resolved.config.model = checkpoint_.config().dump();
+        resolved.config.preprocessor = checkpoint_.preprocessor();
+        return resolved;
+    }
+
+    template <typename Stage>
+    std::unique_ptr<Stage> create(const ResolvedStage& stage) const {
+        return std::make_unique<Stage>(find_plugin(folders_, stage.plugin), stage.config);
+    }
+
+  private:
+    const Recipe& recipe_;
+    const Checkpoint& checkpoint_;
+    std::vector<std::filesystem::path> folders_;
+};
+
+}  // namespace
+
+Pipeline::~Pipeline() = default;
+
+std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& options) {
+    std::unique_ptr<Pipeline> pipeline(new Pipeline());
+    pipeline->manifest_ = std::move(manifest);
+    pipeline->checkpoint_ = std::make_unique<Checkpoint>(pipeline->manifest_.model);
+    pipeline->create_stages(options);
+    const auto& m = pipeline->manifest_;
+    pipeline->device_ = open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads)});
+    pipeline->check_types();
+    if (options.load_weights) pipeline->load(options);
+    return pipeline;
+}
+
+void Pipeline::create_stages(const OpenOptions& options) {
+    auto first = options.plugin_folders;
+    first.insert(first.end(), manifest_.plugins.begin(), manifest_.plugins.end());
+    const auto folders = plugin_folders(first);
+    const std::string wanted = manifest_.recipe.empty() ? checkpoint_->model_type() : manifest_.recipe;
+    recipe_ = find_recipe(recipe_folders(folders), wanted, (checkpoint_->folder() / "config.json").string());
+    check_covered(recipe_, checkpoint_->config());
+
+    const StageResolver resolver(recipe_, *checkpoint_, folders);
+    encoder_ = resolver.create<VisionEncoder>(resolver.stage("vision_encoder", manifest_.vision_encoder));
+    connector_ = resolver.create<Connector>(resolver.stage("connector", manifest_.connector));
+    backbone_ = resolver.create<Backbone>(resolver.stage("backbone", manifest_.backbone));
+    for (const auto& reducer : manifest_.token_reducers)
+        reducers_.push_back(resolver.create<TokenReducer>(resolver.extra(reducer)));
+    for (const auto& post : manifest_.post_processors)
+        post_processors_.push_back(resolver.create<PostProcessor>(resolver.extra(post)));
+    if (manifest_.post_processors.empty())
+        for (const auto& id : recipe_.post_processors) {
+            StageManifest post;
+            post.plugin = id;
+            post_processors_.push_back(resolver.create<PostProcessor>(resolver.extra(post)));
+        }
+}
+
+void Pipeline::check_types() const {
+    const auto& vision = encoder_->description();
+    const auto& connect = connector_->description();
+    const auto& text = backbone_->description();
+    const auto mismatch = [](const std::string& a, int64_t x, const std::string& b, int64_t y, const char* what) {
+        return failed_precondition("the parts do not fit: " + a + " makes " + what + " of width " + std::to_string(x) +
+                                   ", " + b + " takes width " + std::to_string(y));
+    };
+    const int64_t made = connect.reads_pooled != 0 ? vision.pooled_size : vision.hidden_size;
+    if (connect.input_size != 0 && connect.input_size != made)
+        throw mismatch(encoder_->plugin().id(), made, connector_->plugin().id(), connect.input_size, "features");
+    if (text.hidden_size != 0 && text.hidden_size != connect.output_size)
+        throw mismatch(connector_->plugin().id(), connect.output_size, backbone_->plugin().id(), text.hidden_size,
+                       "visual tokens");
+    if (text.output == VLM_OUTPUT_LOGITS && text.delivery != connect.delivery)
+        throw failed_precondition(
+            "the parts do not fit: " + connector_->plugin().id() + " delivers visual tokens " +
+            (connect.delivery == VLM_DELIVERY_INLINE ? "in the sequence" : "for cross-attention") + ", " +
+            backbone_->plugin().id() + " expects the other way");
+
+    // A reducer must find its site, and no two may act at one place.
+    const Listeners quiet;
+    Run run(device_->compute(), &quiet);
+    const uint32_t host_sites = 1u << VLM_SITE_ENCODER_OUTPUT | 1u << VLM_SITE_CONNECTOR_OUTPUT;
+    for (const auto& reducer : reducers_) {
+        bool acts = false;
+        for (uint32_t site = VLM_SITE_ENCODER_LAYER; site <= VLM_SITE_BACKBONE_LAYER; ++site) {
+            const int32_t layers = site == VLM_SITE_BACKBONE_LAYER ? text.layers : vision.layers;
+            if (reducer->needs(run, site, -1, layers) == 0) continue;
+            acts = true;
+            const uint32_t offered = site == VLM_SITE_BACKBONE_LAYER ? text.sites : vision.sites | host_sites;
+            const auto& owner = site == VLM_SITE_BACKBONE_LAYER ? backbone_->plugin() : encoder_->plugin();
+            if ((offered >> site & 1u) == 0)
+                throw failed_precondition(reducer->plugin().id() + " works " + site_name(site) + ", but " + owner.id() +
+                                          " offers no hook there");
+            if (site == VLM_SITE_ENCODER_LAYER || site == VLM_SITE_ENCODER_OUTPUT) {
+                if (connect.needs_grid != 0)
+                    throw failed_precondition(reducer->plugin().id() + " works " + site_name(site) + ", but " +
+                                              connector_->plugin().id() + " needs the whole grid of features");
+            }
+            if (site != VLM_SITE_BACKBONE_LAYER && text.takes_merged == 0)
+                throw failed_precondition(reducer->plugin().id() + " merges visual tokens, but " +
+                                          backbone_->plugin().id() + " cannot take merged tokens");
+            for (const auto& other : reducers_)
+                if (other != reducer && other->needs(run, site, -1, layers) != 0)
+                    throw failed_precondition(reducer->plugin().id() + " and " + other->plugin().id() + " both work " +
+                                              site_name(site) + "; one place takes one reducer");
+        }
+        if (!acts)
+            throw failed_precondition(reducer->plugin().id() + " acts at no site with these settings; remove it");
+    }
+}
+
+void Pipeline::load(const OpenOptions& options) {
+    const auto store = checkpoint_->weights();
+    const std::string folder = checkpoint_->folder().string();
+    Run run(device_->compute(), &options.listeners);
+    const auto load_stage = [&](auto& stage, const char* name) {
+        const auto found = recipe_.stages.find(name);
+        const std::vector<std::string> prefixes =
+            found != recipe_.stages.end() ? found->second.weight_prefixes : std::vector<std::string>{""};
+        weights_.push_back(std::make_unique<WeightsService>(store, prefixes, folder));
+        stage.load(run, weights_.back()->abi());
+    };
+    load_stage(*encoder_, "vision_encoder");
+    load_stage(*connector_, "connector");
+    load_stage(*backbone_, "backbone");
+    for (auto& reducer : reducers_) load_stage(*reducer, "");
+    for (auto& post : post_processors_) load_stage(*post, "");
+    device_->end_run(run.context(VLM_ABI_VERSION));
+}
+
+MemoryPlan Pipeline::plan(int width, int height, int64_t text_tokens) const {
+    MemoryPlan plan;
+    const auto vision = encoder_->plan(width, height);
+    const auto connect = connector_->plan(vision.layout, width, height);
+    const auto& text = backbone_->description();
+    const int64_t sequences = manifest_.image.split_rows ? manifest_.batch : 1;
+    plan.visual_tokens = connect.rows;
+    plan.context_tokens =
+        std::max<int64_t>(manifest_.max_context, connect.rows + text_tokens + manifest_.generation.max_new_tokens);
+    plan.kv_bytes = plan.context_tokens * text.kv_bytes_per_token * sequences;
+    plan.weight_bytes = device_->counters().weight_bytes > 0
+                            ? device_->counters().weight_bytes
+                            : static_cast<int64_t>(checkpoint_->weights()->total_bytes());
+    const int64_t activation = 4;  // bytes: activations are at most f32
+    plan.activation_bytes = std::max({vision.workspace_bytes, connect.workspace_bytes,
+                                      (connect.rows + text_tokens) * text.hidden_size * activation * 12});
+    plan.image_bytes = int64_t{3} * width * height + element_count(vision.pixel_shape) * 4 +
+                       vision.feature_rows * encoder_->description().hidden_size * activation +
+                       connect.rows * connector_->description().output_size * activation;
+    return plan;
+}
+
+std::string Pipeline::render_prompt(const Request& request) const {
+    const std::string& prompt = request.prompt.empty() ? manifest_.prompt : request.prompt;
+    const auto& recipe = recipe_.prompt;
+    if (request.raw_prompt || !manifest_.use_template || count_markers(prompt, recipe) > 0) return prompt;
+    return apply_template(*checkpoint_, recipe, {{"user", prompt, request.images.size()}});
+}
+
+}  // namespace vlm

@@ -1,0 +1,107 @@
+/** @file pipeline.hpp
+ *  A pipeline: the parts that a manifest chose, checked against each other, with weights loaded and ready to answer.
+ *
+ *  Opening goes from cheap to dear, so that a mistake shows before anything is read: manifest → recipe → plugins → type
+ * check → memory plan → weights.
+ */
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/base/trace.hpp"
+#include "host/compute/device.hpp"
+#include "host/pipeline/checkpoint.hpp"
+#include "host/pipeline/manifest.hpp"
+#include "host/pipeline/recipe.hpp"
+#include "host/pipeline/result.hpp"
+#include "host/pipeline/stages.hpp"
+#include "host/services/services.hpp"
+
+namespace vlm {
+
+/** An image of a request. */
+struct NamedImage {
+    std::string name;
+    Image image;  ///< RGB.
+};
+
+/** One question. */
+struct Request {
+    std::string prompt;
+    std::vector<NamedImage> images;
+    std::vector<std::string> texts;  ///< Several texts for embedding backbones (labels); `prompt` is ignored then.
+    bool raw_prompt = false;         ///< Take the prompt as it is: no chat template.
+};
+
+/** What memory a pipeline will take; `vlmhost --plan` prints it. Bytes. */
+struct MemoryPlan {
+    int64_t weight_bytes = 0;      ///< Packed weights.
+    int64_t kv_bytes = 0;          ///< KV cache at the planned context length.
+    int64_t activation_bytes = 0;  ///< Largest scratch and activations of any stage.
+    int64_t image_bytes = 0;       ///< Pixels, features and visual tokens.
+    int64_t context_tokens = 0;    ///< Planned context length.
+    int64_t visual_tokens = 0;     ///< Visual tokens of the planned image.
+    int64_t total() const { return weight_bytes + kv_bytes + activation_bytes + image_bytes; }
+};
+
+/** How to open. */
+struct OpenOptions {
+    bool load_weights = true;                           ///< False: check and plan only.
+    Listeners listeners;                                ///< Progress of loading.
+    std::vector<std::filesystem::path> plugin_folders;  ///< Searched first.
+};
+
+/** Streams text while it is generated: answer index, new text. Returning false stops that answer. */
+using StreamCallback = std::function<bool(size_t answer, const std::string& text)>;
+
+class Session;
+
+/** An opened pipeline. Immutable; sessions of different threads may run at once. */
+class Pipeline {
+  public:
+    static std::unique_ptr<Pipeline> open(Manifest manifest, const OpenOptions& options = {});
+    ~Pipeline();
+
+    const Manifest& manifest() const { return manifest_; }
+    const Recipe& recipe() const { return recipe_; }
+    const Checkpoint& checkpoint() const { return *checkpoint_; }
+    Device& device() const { return *device_; }
+    const VisionEncoder& encoder() const { return *encoder_; }
+    const Connector& connector() const { return *connector_; }
+    const Backbone& backbone() const { return *backbone_; }
+    const std::vector<std::unique_ptr<TokenReducer>>& reducers() const { return reducers_; }
+    const std::vector<std::unique_ptr<PostProcessor>>& post_processors() const { return post_processors_; }
+
+    /** Plans one image of the given size with `text_tokens` of prompt and the manifest's new tokens. */
+    MemoryPlan plan(int width, int height, int64_t text_tokens) const;
+
+    /** The prompt as the model sees it: chat template or recipe template applied unless it has image markers or is raw.
+     */
+    std::string render_prompt(const Request& request) const;
+
+    /** Answers independent requests, batched. `trace` may be NULL. */
+    std::vector<Result> answer(const std::vector<Request>& requests, const GenerationOptions& options,
+                               const Listeners& listeners = {}, const StreamCallback& stream = {},
+                               Trace* trace = nullptr) const;
+
+  private:
+    Pipeline() = default;
+    void create_stages(const OpenOptions& options);
+    void check_types() const;
+    void load(const OpenOptions& options);
+
+    Manifest manifest_;
+    Recipe recipe_;
+    std::unique_ptr<Checkpoint> checkpoint_;
+    std::shared_ptr<Device> device_;
+    std::vector<std::unique_ptr<WeightsService>> weights_;  ///< Tensors and tokenizers that components may have kept.
+    std::unique_ptr<VisionEncoder> encoder_;
+    std::unique_ptr<Connector> connector_;
+    std::unique_ptr<Backbone> backbone_;
+    std::vector<std::unique_ptr<TokenReducer>> reducers_;
+    std::vector<std::unique_ptr<PostProcessor>> post_processors_;
+};
+
+}  // namespace vlm

@@ -1,0 +1,132 @@
+/** @file session.cpp
+ *  See session.hpp.
+ */
+#include "host/pipeline/session.hpp"
+
+#include <algorithm>
+
+#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/prompt.hpp"
+
+namespace vlm {
+
+std::vector<Session::Unit> Session::units_of(const std::vector<Segment>& segments) {
+    std::vector<Unit> units;
+    for (const auto& segment : segments) {
+        for (const int32_t id : segment.ids) units.push_back({id, -1, 0});
+        if (segment.image >= 0)
+            for (int64_t i = 0; i < segment.count; ++i) units.push_back({-1, segment.image, segment.first + i});
+    }
+    return units;
+}
+
+std::vector<Segment> Session::segments_from(const std::vector<Unit>& units, size_t begin) {
+    std::vector<Segment> segments;
+    for (size_t i = begin; i < units.size(); ++i) {
+        const auto& unit = units[i];
+        if (segments.empty() || segments.back().image != unit.image)
+            segments.push_back({{}, unit.image, unit.position, 0});
+        if (unit.image < 0) segments.back().ids.push_back(unit.id);
+        ++segments.back().count;
+    }
+    return segments;
+}
+
+std::string Session::render(const Request& request) {
+    const std::string& prompt = request.prompt.empty() ? pipeline_->manifest().prompt : request.prompt;
+    const bool raw = request.raw_prompt || !pipeline_->manifest().use_template ||
+                     count_markers(prompt, pipeline_->recipe().prompt) > 0;
+    if (raw) {
+        raw_text_ += prompt;
+        return raw_text_;
+    }
+    turns_.push_back({"user", prompt, request.images.size()});
+    return apply_template(pipeline_->checkpoint(), pipeline_->recipe().prompt, turns_);
+}
+
+Result Session::generate(const Request& request, const GenerationOptions& options, const StreamCallback& stream,
+                         Trace* trace) {
+    cancelled_.store(false);
+    const auto& description = pipeline_->backbone().description();
+    const bool plain = description.output == VLM_OUTPUT_LOGITS && !pipeline_->manifest().image.split_rows &&
+                       pipeline_->connector().description().delivery == VLM_DELIVERY_INLINE;
+    Listeners listeners;
+    listeners.cancelled = &cancelled_;
+    // Pages that are cut into rows, classifications and cross-attention memories have no running text to continue.
+    if (!plain) return pipeline_->answer({request}, options, listeners, stream, trace).front();
+
+    Trace own;
+    Trace& spans = trace != nullptr ? *trace : own;
+    HookService hooks(pipeline_->reducers(), pipeline_->device().allocator());
+    Run run(pipeline_->device().compute(), &listeners, hooks.abi());
+    hooks.bind(&run);
+
+    images_.insert(images_.end(), request.images.begin(), request.images.end());
+    const std::string prompt = render(request);
+    std::vector<const NamedImage*> images;
+    for (const auto& image : images_) images.push_back(&image);
+    VisualStage visual{*pipeline_, run, hooks, spans};
+    const auto tokens = visual.encode(images, prompt, &cache_);
+    std::vector<TokenLayout> layouts;
+    for (const auto& t : tokens) layouts.push_back(t->layout);
+    const auto units =
+        units_of(build_prompt(prompt, layouts, pipeline_->recipe().prompt, pipeline_->checkpoint().tokenizer(), true));
+
+    // At least one token is read anew: its logits choose the first token of the answer.
+    size_t common = 0;
+    while (common < read_.size() && common + 1 < units.size() && read_[common] == units[common]) ++common;
+    if (context_ && common < read_.size()) {
+        try {
+            pipeline_->backbone().truncate(*context_, static_cast<int64_t>(common));
+        } catch (const Error& error) {
+            if (error.code() != VLM_STATUS_FAILED_PRECONDITION) throw;
+            context_.reset();  // a merged or pruned prefix cannot be cut: read everything again
+            common = 0;
+        }
+    }
+    if (!context_) common = 0;
+
+    std::vector<Sequence> sequences(1);
+    auto& sequence = sequences.front();
+    sequence.segments = segments_from(units, common);
+    sequence.images = tokens;
+    sequence.context = context_;
+    for (size_t i = 0; i < common; ++i)
+        if (units[i].image < 0) sequence.history.push_back(units[i].id);
+    read_.clear();
+    try {
+        vlm::generate(*pipeline_, run, sequences, options, stream, spans);
+    } catch (...) {
+        context_.reset();  // half-read: the next turn starts over
+        pipeline_->device().end_run(run.context(VLM_ABI_VERSION));
+        throw;
+    }
+    pipeline_->device().end_run(run.context(VLM_ABI_VERSION));
+    context_ = sequence.context;
+
+    Result result;
+    for (const auto& image : request.images) result.images.push_back(image.name);
+    result.text = sequence.answer.display_text;
+    result.timings_ms = spans.totals_ms();
+    result.tokens.reused = static_cast<int64_t>(common);
+    for (const auto& segment : sequence.segments)
+        (segment.image < 0 ? result.tokens.text : result.tokens.visual) += segment.count;
+    result.tokens.generated = static_cast<int64_t>(sequence.answer.tokens.size());
+    const auto state = pipeline_->backbone().state(*context_);
+    result.tokens.kv_bytes = state.kv_bytes;
+    result.tokens.pruned = state.pruned;
+    result.reductions = hooks.records();
+
+    // The context has read all but the last chosen token (which nobody has fed back).
+    read_ = units;
+    for (const auto& token : sequence.answer.tokens) read_.push_back({token.id, -1, 0});
+    read_.resize(static_cast<size_t>(std::min<int64_t>(state.tokens, static_cast<int64_t>(read_.size()))));
+    if (!turns_.empty() && turns_.back().role == "user")
+        turns_.push_back({"assistant", result.text, 0});
+    else
+        raw_text_ += result.text;
+    result.answers.push_back(std::move(sequence.answer));
+    return result;
+}
+
+}  // namespace vlm

@@ -1,0 +1,131 @@
+/** @file visual.cpp
+ *  See visual.hpp. The host owns the tokens between the stages, so here it applies maps itself, as an encoder does
+ * inside.
+ */
+#include "host/pipeline/visual.hpp"
+
+#include <sodium.h>
+
+#include <numeric>
+
+namespace vlm {
+
+std::shared_ptr<const VisualTokens> VisualCache::find(const std::string& key) const {
+    const auto entry = entries_.find(key);
+    return entry != entries_.end() ? entry->second : nullptr;
+}
+
+void VisualCache::put(const std::string& key, std::shared_ptr<const VisualTokens> tokens) {
+    entries_[key] = std::move(tokens);
+}
+
+std::string image_key(const Image& image) {
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    const std::array<int32_t, 3> header = {image.width, image.height, image.channels};
+    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(header.data()), sizeof(header));
+    crypto_hash_sha256_update(&state, image.pixels.data(), image.pixels.size());
+    std::array<unsigned char, crypto_hash_sha256_BYTES> hash{};
+    crypto_hash_sha256_final(&state, hash.data());
+    std::array<char, crypto_hash_sha256_BYTES * 2 + 1> text{};
+    sodium_bin2hex(text.data(), text.size(), hash.data(), hash.size());
+    return text.data();
+}
+
+std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<const NamedImage* const> images,
+                                                                     const std::string& prompt, VisualCache* cache) {
+    const bool cacheable = cache != nullptr && pipeline.connector().description().reads_prompt == 0;
+    std::vector<std::shared_ptr<const VisualTokens>> tokens(images.size());
+    std::vector<std::string> keys(images.size());
+    std::vector<size_t> missing;
+    for (size_t i = 0; i < images.size(); ++i) {
+        if (cacheable) {
+            keys[i] = image_key(images[i]->image);
+            tokens[i] = cache->find(keys[i]);
+        }
+        if (!tokens[i]) missing.push_back(i);
+    }
+    if (missing.empty()) return tokens;
+
+    std::vector<VisionEncoder::Plan> plans;
+    std::vector<Tensor> pixels;
+    {
+        const Trace::Scope scope(trace, "preprocess");
+        for (const size_t i : missing) {
+            const auto& image = *images[i];
+            plans.push_back(pipeline.encoder().plan(image.image.width, image.image.height));
+            pixels.push_back(pipeline.encoder().preprocess(run, image.image, image.name, plans.back()));
+            if (run.listeners() != nullptr && run.listeners()->tap)
+                run.listeners()->tap("pixel_values", *pixels.back().abi());
+        }
+    }
+    std::vector<Features> features;
+    {
+        const Trace::Scope scope(trace, "encode");
+        features = pipeline.encoder().encode(run, pixels, plans, pipeline.device().allocator());
+    }
+    run.poll();
+    const Trace::Scope scope(trace, "connect");
+    for (size_t k = 0; k < missing.size(); ++k) {
+        const auto& image = images[missing[k]]->image;
+        const auto index = static_cast<int32_t>(missing[k]);
+        features[k].width = image.width;
+        features[k].height = image.height;
+        reduce(VLM_SITE_ENCODER_OUTPUT, index, features[k].layout, features[k].rows, features[k].map);
+        auto made = std::make_shared<VisualTokens>(
+            pipeline.connector().connect(run, features[k], prompt, pipeline.device().allocator()));
+        reduce(VLM_SITE_CONNECTOR_OUTPUT, index, made->layout, made->rows, made->map);
+        if (run.listeners() != nullptr && run.listeners()->tap) run.listeners()->tap("connector", *made->rows.abi());
+        tokens[missing[k]] = made;
+        if (cacheable) cache->put(keys[missing[k]], made);
+    }
+    return tokens;
+}
+
+void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map) {
+    if (hooks.abi() == nullptr || hooks.needs(run, site, -1, 0) == 0) return;
+    auto view = abi_struct<vlm_token_view>();
+    view.site = site;
+    view.layer = -1;
+    view.image = image;
+    view.tokens = rows.dim(0);
+    view.hidden = rows.abi();
+    view.sizes = map.sizes ? map.sizes.abi() : nullptr;
+    view.layout = layout.abi();
+    const vlm_token_map* groups = hooks.reduce(run, view);
+    if (groups == nullptr) return;
+
+    const Allocator& device = pipeline.device().allocator();
+    const auto& compute = run.compute();
+    const auto* context = run.context(VLM_ABI_VERSION);
+    Tensor reduced(rows.dtype(), {groups->group_count, rows.dim(1)}, device);
+    run.check(compute.scatter_mean(&compute, context, rows.abi(), groups->groups, view.sizes, reduced.abi()),
+              "scatter_mean");
+
+    // The maps are small; composing them on the CPU keeps this readable on every device.
+    Tensor group_of_row(VLM_DTYPE_I32, {rows.dim(0)});
+    run.check(compute.copy(&compute, context, groups->groups, group_of_row.abi()), "copy of a token map");
+    std::vector<int32_t> old_rows(static_cast<size_t>(layout.tokens()));
+    std::iota(old_rows.begin(), old_rows.end(), 0);
+    if (map.row_of_position) {
+        Tensor old(VLM_DTYPE_I32, {layout.tokens()});
+        run.check(compute.copy(&compute, context, map.row_of_position.abi(), old.abi()), "copy of a token map");
+        old_rows.assign(old.span<int32_t>().begin(), old.span<int32_t>().end());
+    }
+    Tensor row_of_position(VLM_DTYPE_I32, {layout.tokens()});
+    Tensor sizes(VLM_DTYPE_F32, {groups->group_count});
+    for (size_t p = 0; p < old_rows.size(); ++p) {
+        const int32_t row = old_rows[p] < 0 ? -1 : group_of_row.span<int32_t>()[static_cast<size_t>(old_rows[p])];
+        row_of_position.span<int32_t>()[p] = row;
+        if (row >= 0) sizes.span<float>()[static_cast<size_t>(row)] += 1;
+    }
+    RowMap composed{Tensor(VLM_DTYPE_I32, {layout.tokens()}, device),
+                    Tensor(VLM_DTYPE_F32, {groups->group_count}, device)};
+    run.check(compute.copy(&compute, context, row_of_position.abi(), composed.row_of_position.abi()),
+              "copy of a token map");
+    run.check(compute.copy(&compute, context, sizes.abi(), composed.sizes.abi()), "copy of token sizes");
+    rows = std::move(reduced);
+    map = std::move(composed);
+}
+
+}  // namespace vlm

@@ -1,0 +1,45 @@
+/** @file visual.hpp
+ *  Images to visual tokens: preprocess, encode, reduce, connect, reduce.
+ */
+#pragma once
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/base/trace.hpp"
+#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/pipeline.hpp"
+
+namespace vlm {
+
+/** Visual tokens by image, so that an image is encoded once per session. Keyed by a hash of the pixels. */
+class VisualCache {
+  public:
+    std::shared_ptr<const VisualTokens> find(const std::string& key) const;
+    void put(const std::string& key, std::shared_ptr<const VisualTokens> tokens);
+
+  private:
+    std::map<std::string, std::shared_ptr<const VisualTokens>> entries_;
+};
+
+/** SHA-256 of an image's size and pixels, hexadecimal. */
+std::string image_key(const Image& image);
+
+/** One run's worth of tools for the visual stages. */
+struct VisualStage {
+    const Pipeline& pipeline;
+    Run& run;
+    HookService& hooks;
+    Trace& trace;
+
+    /** Visual tokens of `images`; `prompt` goes to connectors that read it. */
+    std::vector<std::shared_ptr<const VisualTokens>> encode(std::span<const NamedImage* const> images,
+                                                            const std::string& prompt, VisualCache* cache);
+
+  private:
+    void reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map);
+};
+
+}  // namespace vlm

@@ -1,0 +1,60 @@
+/** @file loader.hpp
+ *  Opens plugin libraries: the one place where foreign code enters the process.
+ *
+ *  Libraries are opened with RTLD_NOW | RTLD_LOCAL (a missing symbol shows here and not in the middle of a run, and
+ * nothing leaks into other plugins) and are never closed before exit: threads, thread-local destructors and static
+ * tables of the library may outlive any reference that the host can count.
+ */
+#pragma once
+#include <vlm/plugin.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vlm {
+
+/** Range of ABI versions offered at the entry. Tests narrow or shift it to play an older or newer host. */
+struct AbiRange {
+    uint32_t min = VLM_ABI_VERSION_MIN;
+    uint32_t max = VLM_ABI_VERSION;
+};
+
+/** A loaded plugin: its identity (checked, owned copies) and its interfaces. Lives until the process ends. */
+class Plugin {
+  public:
+    /** Opens `path` and negotiates. Throws NOT_FOUND (no such file), INVALID_ARGUMENT (not a library, not a plugin,
+     * broken identity) or UNIMPLEMENTED (no common ABI version); each message names the file. */
+    static std::shared_ptr<const Plugin> open(const std::filesystem::path& path, const AbiRange& range = {});
+
+    const std::filesystem::path& path() const { return path_; }
+    const std::string& id() const { return id_; }
+    const std::string& name() const { return name_; }
+    const std::string& vendor() const { return vendor_; }
+    const std::string& version() const { return version_; }
+    const std::string& license() const { return license_; }
+    const std::string& url() const { return url_; }
+    /** JSON object as the plugin wrote it, "{}" when it gave none. */
+    const std::string& capabilities() const { return capabilities_; }
+    /** The version that the plugin chose. */
+    uint32_t abi_version() const { return abi_version_; }
+
+    /** The table of `id` ("vlm.connector/1"), or NULL. Its header is checked: a size or version of 0 throws. */
+    const void* find_interface(const std::string& id) const;
+
+  private:
+    Plugin() = default;
+    std::filesystem::path path_;
+    std::string id_, name_, vendor_, version_, license_, url_, capabilities_;
+    uint32_t abi_version_ = 0;
+    const vlm_plugin* plugin_ = nullptr;
+};
+
+/** The five kinds, by interface id. */
+const std::vector<std::string>& plugin_kinds();
+
+/** The host's answer to a plugin's first call: versions, log and services. Lives until the process ends. */
+const vlm_host_info& host_info(const AbiRange& range);
+
+}  // namespace vlm
