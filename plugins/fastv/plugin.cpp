@@ -1,0 +1,84 @@
+/** @file plugin.cpp
+ *  `org.vlmhost.fastv`: drops visual tokens that the language model has stopped looking at (FastV, arXiv 2403.06764).
+ *
+ *  Before layer K the visual tokens are ranked by the attention that the last row paid them in layer K-1, averaged over
+ * heads. The best `n - floor(n * ratio)` stay, text always stays, and nobody is renumbered. It happens once, at
+ * prefill; from layer K on the cache is physically shorter. A merged token (DyMU) is ranked by the mean over its
+ * positions, or by their sum.
+ *
+ *  Options: `layer` (K, at least 1), `ratio` (part that is dropped, 0 to 1), `score` ("mean" or "sum"). Tokens that the
+ * pipeline marks as protected (print) are never dropped.
+ */
+#include "vlm/sdk/plugin.hpp"
+
+#include <cmath>
+
+namespace {
+
+using namespace vlm::sdk;
+
+class FastV : public TokenReducer {
+  public:
+    explicit FastV(const ComponentConfig& c)
+        : layer_(c.config.get<int32_t>("layer", 2)),
+          ratio_(c.config.get<double>("ratio", 0.5)),
+          sum_(c.config.choice<bool>("score", "mean", {{"mean", false}, {"sum", true}})) {
+        c.config.refuse_unknown();
+        if (layer_ < 1)
+            throw invalid_argument("fastv: 'layer' must be at least 1, because layer K-1 gives the scores; found " +
+                                   std::to_string(layer_));
+        if (!(ratio_ >= 0 && ratio_ < 1))
+            throw invalid_argument(
+                "fastv: 'ratio' is the part that is dropped, from 0 to below 1 (something must be kept); found " +
+                std::to_string(ratio_));
+    }
+
+    uint32_t needs(const Run& /*run*/, uint32_t site, int32_t layer, int32_t layers) const override {
+        if (site != VLM_SITE_BACKBONE_LAYER) return 0;
+        if (layer_ >= layers)
+            throw invalid_argument("fastv: 'layer' is " + std::to_string(layer_) + ", but the backbone has only " +
+                                   std::to_string(layers) + " layers");
+        return layer == -1 || layer == layer_ ? VLM_NEED_SCORES : 0;
+    }
+
+    int64_t reduce(const Run& run, const vlm_token_view& view, Tensor groups) const override {
+        const Ops ops(run);
+        const auto images = view.images != nullptr ? ops.download<int32_t>(Tensor(view.images, "images"))
+                                                   : std::vector<int32_t>(static_cast<size_t>(view.tokens), view.image);
+        const auto keep = view.keep != nullptr ? ops.download<uint8_t>(Tensor(view.keep, "keep"))
+                                               : std::vector<uint8_t>(images.size(), 0);
+        HostTensor<uint8_t> droppable({view.tokens});
+        int64_t visual = 0;
+        int64_t free = 0;
+        for (size_t i = 0; i < images.size(); ++i) {
+            if (images[i] < 0) continue;
+            ++visual;
+            droppable.data()[i] = keep[i] == 0 ? 1 : 0;
+            free += droppable.data()[i];
+        }
+        const auto dropped = std::min(free, static_cast<int64_t>(static_cast<double>(visual) * ratio_));
+        if (dropped == 0) return 0;
+        const Tensor scores(sum_ && view.score_sums != nullptr ? view.score_sums : view.scores, "scores");
+        ops.keep_map(scores, ops.copied(droppable.view(), VLM_DTYPE_U8), free - dropped, groups);
+        return view.tokens - dropped;
+    }
+
+  private:
+    int32_t layer_;
+    double ratio_;
+    bool sum_;
+};
+
+constexpr Identity kIdentity = {
+    .id = "org.vlmhost.fastv",
+    .name = "FastV token pruning",
+    .vendor = "VLM host SDK",
+    .version = "0.1.0",
+    .license = "Apache-2.0",
+    .url = "https://arxiv.org/abs/2403.06764",
+    .capabilities = R"({"kinds": ["vlm.token_reducer/1"], "hooks": ["backbone_layer"], "devices": ["cpu", "cuda"],
+                        "deterministic": true})"};
+
+}  // namespace
+
+VLM_SDK_PLUGIN(kIdentity, FastV)
