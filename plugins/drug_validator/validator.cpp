@@ -1,0 +1,215 @@
+/** @file validator.cpp
+ *  Two passes: rows are first gathered into drafts (one for each drug, with the fields of the rows below it), then each
+ * draft is judged alone. Gathering comes first because a strength may stand in the row below its name.
+ */
+#include "validator.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "dosage.hpp"
+#include "text.hpp"
+
+namespace vlm::drug_validator {
+namespace {
+
+std::string format_confidence(double value, double threshold) {
+    char text[48];
+    std::snprintf(text, sizeof text, "%.2f < %.2f", value, threshold);
+    return text;
+}
+
+void unite(std::optional<Box>& box, const std::optional<Box>& other) {
+    if (!other) return;
+    if (!box) {
+        box = other;
+        return;
+    }
+    (*box)[0] = std::min((*box)[0], (*other)[0]);
+    (*box)[1] = std::min((*box)[1], (*other)[1]);
+    (*box)[2] = std::max((*box)[2], (*other)[2]);
+    (*box)[3] = std::max((*box)[3], (*other)[3]);
+}
+
+void fill_missing(Schedule& to, const Schedule& from) {
+    if (!to.per_dose) to.per_dose = from.per_dose;
+    if (!to.times_per_day) to.times_per_day = from.times_per_day;
+    if (!to.days) to.days = from.days;
+    to.as_needed = to.as_needed || from.as_needed;
+}
+
+/** Schedule of a drug's own fields. A field may hold more than its own part ("1회 1정 1일 3회"). */
+Schedule schedule_of(const DrugFields& f) {
+    Schedule out;
+    if (!f.per.empty()) out.per_dose = parse_per_dose(f.per.text);
+    if (!f.times.empty()) out.times_per_day = parse_times_per_day(f.times.text);
+    if (!f.days.empty()) out.days = parse_days(f.days.text);
+    for (const Field* field : {&f.per, &f.times, &f.days, &f.schedule})
+        if (!field->empty()) fill_missing(out, parse_schedule(field->text));
+    return out;
+}
+
+std::string join_names(const std::vector<Candidate>& list) {
+    std::string out;
+    for (const Candidate& c : list) out += (out.empty() ? "" : ", ") + c.name;
+    return out;
+}
+
+bool contains_any(const std::vector<std::string>& texts, const std::string& word) {
+    return std::any_of(texts.begin(), texts.end(),
+                       [&](const std::string& t) { return fold_to_utf8(t).find(word) != std::string::npos; });
+}
+
+}  // namespace
+
+/** What was gathered about one drug. */
+struct Validator::Draft {
+    MatchResult match;
+    DrugFinding found;
+    std::optional<Dosage> dosage;
+    std::string other_dosage;           ///< a second, different strength
+    std::optional<double> probability;  ///< the lowest of the rows that told name or strength
+    std::optional<double> head;         ///< the lowest confidence of the model's own head
+
+    /** Takes the reading probability of @p spans of a row into account. */
+    void add_evidence(const Row& row, const std::vector<Span>& spans) {
+        if (const auto p = reading_probability(row.tokens, spans))
+            probability = std::min(probability.value_or(1.0), *p);
+        if (row.model_confidence) head = std::min(head.value_or(1.0), *row.model_confidence);
+        unite(found.box, row.box);
+    }
+
+    /** Takes a strength; @p text is what stands in its field. */
+    void add_dosage(const std::string& text, std::optional<Dosage> parsed) {
+        if (found.printed_dosage.empty() || (!dosage && parsed)) {
+            found.printed_dosage = text;
+            dosage = std::move(parsed);
+        } else if (parsed && dosage && !same_strength(*parsed, *dosage)) {
+            other_dosage = text;
+        }
+    }
+};
+
+std::string_view status_name(Status status) {
+    return status == Status::verified ? "verified" : status == Status::review ? "review" : "unverified";
+}
+
+Validator::Validator(Formulary formulary, const ValidatorOptions& options, const std::vector<OtherName>& others)
+    : options_(options), matcher_(std::move(formulary), options.match, others) {
+    const auto fail = [](const std::string& name, double value, const std::string& expected) {
+        throw ConfigError("option " + name + ": found " + std::to_string(value) + ", expected " + expected);
+    };
+    if (!(options.confidence_threshold >= 0 && options.confidence_threshold <= 1))
+        fail("confidence_threshold", options.confidence_threshold, "0 to 1");
+    if (!(options.confidence.temperature >= 0.01 && options.confidence.temperature <= 100))
+        fail("temperature", options.confidence.temperature, "0.01 to 100");
+    if (!(std::abs(options.confidence.bias) <= 100)) fail("bias", options.confidence.bias, "-100 to 100");
+}
+
+std::vector<DrugFinding> Validator::validate(const std::vector<Row>& rows) const {
+    std::vector<Draft> drafts;
+    for (const Row& row : rows) {
+        for (const DrugFields& fields : extract_fields(row.text)) {
+            const bool has_name = !match_key(fields.name.text).empty();
+            MatchResult match = has_name ? matcher_.match(fields.name.text) : MatchResult{};
+            // Plain words of prose are a drug only when they are exactly one.
+            const bool starts_drug = has_name && (!fields.tentative || match.kind == MatchKind::exact);
+            const bool continues = !drafts.empty() && drafts.back().found.image == row.image;
+            if (!starts_drug && !continues) continue;
+            if (starts_drug) {
+                drafts.emplace_back();
+                drafts.back().match = std::move(match);
+                drafts.back().found.printed = fields.name.text;
+                drafts.back().found.image = row.image;
+            }
+            Draft& draft = drafts.back();
+            std::vector<Span> spans;
+            if (starts_drug) spans.push_back({fields.name.begin, fields.name.end});
+            if (!fields.dose.empty()) {
+                spans.push_back({fields.dose.begin, fields.dose.end});
+                draft.add_dosage(fields.dose.text, find_dosage(fields.dose.text));
+            }
+            if (const auto& inside = draft.match.printed.dosage; starts_drug && inside)
+                draft.add_dosage(fields.name.text.substr(inside->begin, inside->end - inside->begin), inside);
+            const Schedule schedule = schedule_of(fields);
+            fill_missing(draft.found.schedule, schedule);
+            if (!spans.empty())
+                draft.add_evidence(row, spans);
+            else if (!schedule.empty())
+                unite(draft.found.box, row.box);
+        }
+    }
+    std::vector<DrugFinding> out;
+    out.reserve(drafts.size());
+    for (const Draft& draft : drafts) out.push_back(finish(draft));
+    return out;
+}
+
+DrugFinding Validator::finish(const Draft& draft) const {
+    DrugFinding out = draft.found;
+    const MatchResult& match = draft.match;
+    bool review = false;
+    const auto warn = [&](WarningCode code, std::string_view subject, std::string_view detail, bool needs_review) {
+        out.warnings.push_back(make_warning(code, subject, detail));
+        review = review || needs_review;
+    };
+    out.candidates = match.candidates;
+    out.form = match.printed.form;
+    out.release = match.printed.release;
+    if (draft.dosage) out.dosage = draft.dosage->normalized();
+
+    if (draft.probability) out.confidence = calibrate(*draft.probability, options_.confidence);
+    if (draft.head) out.confidence = draft.probability ? std::min(out.confidence, *draft.head) : *draft.head;
+
+    if (match.drug) {
+        const Drug& drug = matcher_.formulary().drugs[*match.drug];
+        out.name = drug.name;
+        if (match.kind == MatchKind::near) warn(WarningCode::inexact_name, out.printed, drug.name, true);
+        if (!match.salt.empty()) warn(WarningCode::salt_form, out.printed, match.salt, true);
+        if (!out.release.empty() && !contains_any(drug.forms, out.release))
+            warn(WarningCode::release_form, out.printed, out.release, true);
+        const std::vector<Candidate> alike = matcher_.look_alikes(*match.drug);
+        if (!alike.empty()) warn(WarningCode::look_alike, out.printed, join_names(alike), options_.review_look_alikes);
+        if (draft.dosage) {
+            const auto listed = std::find_if(drug.strengths.begin(), drug.strengths.end(),
+                                             [&](const Strength& s) { return same_strength(s.dosage, *draft.dosage); });
+            if (listed != drug.strengths.end()) {
+                out.dosage = listed->text;
+            } else {
+                std::string strengths;
+                for (const Strength& s : drug.strengths) strengths += (strengths.empty() ? "" : ", ") + s.text;
+                warn(WarningCode::strength_unlisted, *out.dosage, strengths.empty() ? "-" : strengths, true);
+            }
+        }
+    } else if (match.printed.combination) {
+        warn(WarningCode::combination, out.printed, {}, true);
+    } else if (match.kind == MatchKind::ambiguous) {
+        const std::string names = join_names(match.candidates);
+        warn(WarningCode::ambiguous, out.printed, match.other_name.empty() ? names : names + ", " + match.other_name,
+             true);
+    } else {
+        warn(WarningCode::unlisted, out.printed, {}, true);
+    }
+    if (!draft.dosage) {
+        if (out.printed_dosage.empty())
+            warn(WarningCode::dosage_missing, out.printed, {}, true);
+        else
+            warn(WarningCode::dosage_unreadable, out.printed, out.printed_dosage, true);
+    } else if (draft.dosage->repaired) {
+        warn(WarningCode::dosage_repaired, out.printed, *out.dosage, true);
+    }
+    if (!draft.other_dosage.empty()) warn(WarningCode::dosage_conflict, out.printed, draft.other_dosage, true);
+    if (!draft.probability && !draft.head)
+        warn(WarningCode::confidence_unknown, out.printed, {}, true);
+    else if (out.confidence < options_.confidence_threshold)
+        warn(WarningCode::low_confidence, out.printed, format_confidence(out.confidence, options_.confidence_threshold),
+             true);
+
+    out.status = !out.name ? Status::unverified : review ? Status::review : Status::verified;
+    return out;
+}
+
+}  // namespace vlm::drug_validator
