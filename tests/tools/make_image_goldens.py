@@ -5,20 +5,24 @@ case is added, and its products are committed: the files, and tables of FNV-1a h
 everything tested is equal bit for bit). Inputs of resize and process cases are computed from their index by `noise`, which the tests
 repeat.
 
-Needs pillow (13.0.0 was used), numpy, transformers (5.23.0), and for a few JPEG files cjpeg and jpegtran of libjpeg-turbo; files whose
+Row cases come from tools/train/rows.py, with which the reader's training pages are cut. Needs pillow (13.0.0 was used), numpy, transformers (5.23.0), and for a few JPEG files cjpeg and jpegtran of libjpeg-turbo; files whose
 tool is missing are kept as they are. Usage: python tests/tools/make_image_goldens.py
 """
 import io
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from transformers.image_transforms import center_crop, normalize, rescale
 from transformers.image_utils import ChannelDimension
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "train"))
+import rows  # noqa: E402  the numpy version of host/image/rows.cpp
 
 OUT = Path(__file__).resolve().parents[1] / "data" / "images"
 FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4, "hamming": 5}
@@ -303,10 +307,72 @@ def webp_files(files: Files):
     files.add("animated_offset.webp", b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body, keep_channels=4)
 
 
+# ---------------------------------------------------------------- rows
+
+
+def pages():
+    """Small pages: a list in poor light and askew, a ruled table turned the other way, two columns in a frame with a little noise."""
+    def font(size):
+        return ImageFont.load_default(size)
+
+    listing = Image.new("L", (560, 420), 250)
+    d = ImageDraw.Draw(listing)
+    d.text((30, 25), "Riverside Clinic", 20, font(30))
+    d.line((30, 75, 520, 75), 60, 3)
+    for i, text in enumerate(("1. Metronidazole 250 mg tab", "Sig: 1 tab once daily x 60 days", "2. Pantoprazole 40 mg tab", "Sig: 1 tab twice daily x 5 days")):
+        d.text((45 + 20 * (i % 2), 100 + 45 * i), text, 30, font(22 - 5 * (i % 2)))
+    d.text((30, 330), "Signature: ____________    MD", 30, font(18))
+    light = np.linspace(1.0, 0.62, 560)[None, :] * np.linspace(1.0, 0.9, 420)[:, None]
+    a = np.asarray(listing.rotate(1.6, Image.BICUBIC, fillcolor=250)) * light
+    yield "page_list.jpg", Image.fromarray(a.astype(np.uint8)).convert("RGB")
+
+    table = Image.new("RGB", (620, 360), (253, 250, 240))
+    d = ImageDraw.Draw(table)
+    for y in range(40, 281, 40):
+        d.line((20, y, 600, y), (90, 90, 90), 2)
+    for x in (20, 300, 400, 500, 600):
+        d.line((x, 40, x, 280), (90, 90, 90), 2)
+    for i in range(6):
+        for x, text in ((30, ("Name of drug", "Atenolol 50 mg", "Salbutamol 4 mg", "Loperamide 2 mg", "Haloperidol 1.5 mg", "Amiodarone 200 mg")[i]), (340, "0.5"), (440, "2"), (540, str(7 * i))):
+            d.text((x, 48 + 40 * i), text, (30, 30, 40), font(18))
+    d.text((20, 300), "Take with plenty of water.", (60, 60, 60), font(16))
+    yield "page_table.jpg", table.rotate(-1.15, Image.BICUBIC, fillcolor=(253, 250, 240))
+
+    sealed = table.copy()
+    ImageDraw.Draw(sealed).ellipse((406, 90, 494, 178), None, (255, 90, 90), 4)
+    yield "page_seal.jpg", sealed
+
+    columns = Image.new("L", (600, 300), 240)
+    d = ImageDraw.Draw(columns)
+    d.rectangle((6, 6, 593, 293), None, 40, 4)
+    for i in range(5):
+        d.text((30, 30 + 50 * i), f"left row {i}, Ibuprofen", 20, font(20))
+    for i in range(10):
+        d.text((340, 26 + 25 * i), f"right {i}, once daily", 20, font(17))
+    a = np.asarray(columns).astype(np.int32) + noise(600 * 300, 6).reshape(300, 600) // 32 - 4
+    yield "page_columns.jpg", Image.fromarray(a.clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def row_cases():
+    lines = []
+    for name, page in pages():
+        data = io.BytesIO()
+        page.save(data, format="JPEG", quality=70)
+        (OUT / name).write_bytes(data.getvalue())
+        if name == "page_seal.jpg":  # the C++ version is more tolerant of red
+            continue
+        angle, cut = rows.cut_page(Image.open(data))
+        lines.append(f"page {name} {angle:.2f} {len(cut)}")
+        for box, row in cut:
+            lines.append(f"row {' '.join(map(str, box))} {row.shape[1]} {fnv(row.tobytes())} {fnv(rows.colour(row).tobytes())}")
+    (OUT / "row_cases.txt").write_text("\n".join(lines) + "\n")
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     resize_cases()
     process_cases()
+    row_cases()
     files = Files()
     png_files(files)
     jpeg_files(files)

@@ -1,0 +1,195 @@
+/** @file page_noise.cpp
+ *  Connected components, a median and a flood fill; see page_noise.hpp for what they are for.
+ */
+#include "host/image/page_noise.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "host/image/draw.hpp"
+
+namespace vlm::rows {
+
+namespace {
+
+/** Calls `visit(pixels)` with the indices of each connected part of the pixels that are 1. */
+template <typename Visit>
+void for_each_part(const Image& ink, Visit visit) {
+    std::vector<uint8_t> open(ink.pixels);
+    std::vector<size_t> part;
+    const auto width = static_cast<size_t>(ink.width);
+    for (size_t start = 0; start < open.size(); ++start) {
+        if (!open[start]) continue;
+        open[start] = 0;
+        part.assign(1, start);
+        for (size_t next = 0; next < part.size(); ++next) {  // the list of found pixels is its own queue
+            const int x = static_cast<int>(part[next] % width), y = static_cast<int>(part[next] / width);
+            for (int ny = std::max(y - 1, 0); ny <= std::min(y + 1, ink.height - 1); ++ny) {
+                for (int nx = std::max(x - 1, 0); nx <= std::min(x + 1, ink.width - 1); ++nx) {
+                    const size_t at = static_cast<size_t>(ny) * width + static_cast<size_t>(nx);
+                    if (!open[at]) continue;
+                    open[at] = 0;
+                    part.push_back(at);
+                }
+            }
+        }
+        visit(part);
+    }
+}
+
+/** Bounds of a connected part, right and bottom exclusive. */
+PixelBox bounds_of(const std::vector<size_t>& part, size_t width) {
+    PixelBox box{static_cast<int>(width), static_cast<int>(part.front() / width), 0,
+                 static_cast<int>(part.front() / width)};
+    for (const size_t at : part) {
+        const int x = static_cast<int>(at % width), y = static_cast<int>(at / width);
+        box = {std::min(box.left, x), std::min(box.top, y), std::max(box.right, x + 1), std::max(box.bottom, y + 1)};
+    }
+    return box;
+}
+
+/** Number of ink pixels in any rectangle, from sums over all rectangles at the picture's corner. */
+class InkCounter {
+  public:
+    explicit InkCounter(const Image& ink)
+        : width_(ink.width), height_(ink.height), sums_(size_t(width_ + 1) * size_t(height_ + 1), 0) {
+        for (int y = 0; y < height_; ++y) {
+            uint32_t row = 0;
+            for (int x = 0; x < width_; ++x) {
+                row += ink.row(y)[x];
+                sums_[index(x + 1, y + 1)] = sums_[index(x + 1, y)] + row;
+            }
+        }
+    }
+
+    uint32_t count(const PixelBox& box) const {
+        const int left = std::max(box.left, 0), right = std::min(box.right, width_);
+        const int top = std::max(box.top, 0), bottom = std::min(box.bottom, height_);
+        return sums_[index(right, bottom)] - sums_[index(left, bottom)] - sums_[index(right, top)] +
+               sums_[index(left, top)];
+    }
+
+  private:
+    size_t index(int x, int y) const { return size_t(y) * size_t(width_ + 1) + size_t(x); }
+
+    int width_;
+    int height_;
+    std::vector<uint32_t> sums_;
+};
+
+/** Median of nine by the exchange network of Paeth (Graphics Gems I, 1990). */
+uint8_t median_of(std::array<uint8_t, 9> v) {
+    const auto order = [&v](size_t a, size_t b) {
+        const uint8_t low = std::min(v[a], v[b]);
+        v[b] = std::max(v[a], v[b]);
+        v[a] = low;
+    };
+    constexpr std::pair<size_t, size_t> kNetwork[] = {{1, 2}, {4, 5}, {7, 8}, {0, 1}, {3, 4}, {6, 7}, {1, 2},
+                                                      {4, 5}, {7, 8}, {0, 3}, {5, 8}, {4, 7}, {3, 6}, {1, 4},
+                                                      {2, 5}, {4, 7}, {4, 2}, {6, 4}, {4, 2}};
+    for (const auto& [a, b] : kNetwork) order(a, b);
+    return v[4];
+}
+
+}  // namespace
+
+void whiten_surroundings(const FloatImage& blocks, int block, Image& gray) {
+    constexpr float kDark = 0.4f;   // of the page's paper; hard shadows on the page stay above
+    constexpr double kPaper = 0.9;  // quantile of the blocks that is taken for paper
+    std::vector<float> sorted = blocks.pixels;
+    const auto paper = sorted.begin() + static_cast<long>(kPaper * static_cast<double>(sorted.size() - 1));
+    std::nth_element(sorted.begin(), paper, sorted.end());
+    Image dark = make_image(blocks.width, blocks.height, 1);
+    for (size_t i = 0; i < blocks.pixels.size(); ++i) dark.pixels[i] = blocks.pixels[i] < kDark * *paper;
+
+    Image outside = make_image(blocks.width, blocks.height, 1);
+    const auto width = static_cast<size_t>(blocks.width);
+    for_each_part(dark, [&](const std::vector<size_t>& part) {
+        const bool at_edge = std::any_of(part.begin(), part.end(), [&](size_t at) {
+            const size_t x = at % width, y = at / width;
+            return x == 0 || y == 0 || x + 1 == width || y + 1 == static_cast<size_t>(blocks.height);
+        });
+        if (!at_edge) return;
+        for (const size_t at : part) outside.pixels[at] = 1;
+    });
+    // The blocks next to it hold both page and surroundings.
+    for (int y = 0; y < gray.height; ++y) {
+        uint8_t* row = gray.row(y);
+        for (int x = 0; x < gray.width; ++x) {
+            bool near = false;
+            for (int by = std::max(y / block - 1, 0); by <= std::min(y / block + 1, blocks.height - 1); ++by) {
+                for (int bx = std::max(x / block - 1, 0); bx <= std::min(x / block + 1, blocks.width - 1); ++bx) {
+                    near = near || outside.row(by)[bx];
+                }
+            }
+            if (near) row[x] = 255;
+        }
+    }
+}
+
+bool is_noisy(const Image& ink) {
+    constexpr size_t kGrain = 2;          // pixels
+    constexpr double kAllowed = 0.00055;  // of all pixels; the faintest small print leaves up to 0.0005 of them
+    size_t grain = 0;
+    for_each_part(ink, [&](const std::vector<size_t>& part) { grain += part.size() <= kGrain ? part.size() : 0; });
+    return static_cast<double>(grain) > kAllowed * static_cast<double>(ink.pixels.size());
+}
+
+Image median_3x3(const Image& gray) {
+    Image out = gray;
+    for (int y = 0; y < gray.height; ++y) {
+        const uint8_t* rows[3] = {gray.row(std::max(y - 1, 0)), gray.row(y),
+                                  gray.row(std::min(y + 1, gray.height - 1))};
+        for (int x = 0; x < gray.width; ++x) {
+            const int left = std::max(x - 1, 0), right = std::min(x + 1, gray.width - 1);
+            std::array<uint8_t, 9> window;
+            for (size_t r = 0; r < 3; ++r) {
+                window[3 * r] = rows[r][left];
+                window[3 * r + 1] = rows[r][x];
+                window[3 * r + 2] = rows[r][right];
+            }
+            out.row(y)[x] = median_of(window);
+        }
+    }
+    return out;
+}
+
+Image without_small_parts(const Image& ink, int area) {
+    Image out = ink;
+    for_each_part(ink, [&](const std::vector<size_t>& part) {
+        if (part.size() > static_cast<size_t>(area)) return;
+        for (const size_t at : part) out.pixels[at] = 0;
+    });
+    return out;
+}
+
+Image without_blots(const Image& ink) {
+    constexpr int kLeastLetter = 8;  // pixels; lower parts are dots and dashes
+    constexpr double kBlot = 0.6;    // letters
+    constexpr int kAlone = 2;        // letters
+    const auto width = static_cast<size_t>(ink.width);
+    std::vector<int> heights;
+    for_each_part(ink, [&](const std::vector<size_t>& part) {
+        const PixelBox box = bounds_of(part, width);
+        if (box.bottom - box.top >= kLeastLetter) heights.push_back(box.bottom - box.top);
+    });
+    if (heights.empty()) return ink;
+    const auto middle = heights.begin() + static_cast<long>(heights.size() / 2);
+    std::nth_element(heights.begin(), middle, heights.end());
+    const int letter = *middle;
+
+    const InkCounter counter(ink);
+    Image out = ink;
+    for_each_part(ink, [&](const std::vector<size_t>& part) {
+        const PixelBox box = bounds_of(part, width);
+        if (std::max(box.right - box.left, box.bottom - box.top) > kBlot * letter) return;
+        const int reach = kAlone * letter;
+        const PixelBox around{box.left - reach, box.top - reach, box.right + reach, box.bottom + reach};
+        if (counter.count(around) != part.size()) return;
+        for (const size_t at : part) out.pixels[at] = 0;
+    });
+    return out;
+}
+
+}  // namespace vlm::rows
