@@ -12,9 +12,10 @@ namespace vlm::tok {
 namespace {
 
 constexpr std::uintmax_t kLargestFile = 1u << 30;
+constexpr int kDeepestJson = 256;
 
 std::string excerpt(const nlohmann::json& value) {
-    if (value.is_structured()) return value.type_name();
+    if (value.is_structured() || value.is_null()) return value.type_name();
     std::string text = value.dump(-1, ' ', true);  // Escaped to ASCII, so that cutting it leaves a valid text.
     if (text.size() > 60) text = text.substr(0, 60) + "...";
     return std::string(value.type_name()) + " " + text;
@@ -109,7 +110,28 @@ std::string read_file(const std::filesystem::path& path) {
     return text;
 }
 
+void check_json_depth(const std::string& text, const std::string& file) {
+    int depth = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (quoted && c == '\\') {
+            ++i;
+        } else if (c == '"') {
+            quoted = !quoted;
+        } else if (!quoted && (c == '[' || c == '{')) {
+            if (++depth > kDeepestJson) {
+                throw invalid_argument(file + ": nests deeper than " + std::to_string(kDeepestJson) + " at byte " +
+                                       std::to_string(i));
+            }
+        } else if (!quoted && (c == ']' || c == '}')) {
+            --depth;
+        }
+    }
+}
+
 nlohmann::json parse_json(const std::string& text, const std::string& file) {
+    check_json_depth(text, file);
     try {
         return nlohmann::json::parse(text);
     } catch (const nlohmann::json::exception& e) {

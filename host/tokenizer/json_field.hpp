@@ -63,7 +63,11 @@ class JsonField {
 /** Reads a whole file. @throws Error NOT_FOUND, or RESOURCE_EXHAUSTED above 1 GiB */
 std::string read_file(const std::filesystem::path& path);
 
-/** Parses JSON text. @throws Error INVALID_ARGUMENT with line and column */
+/** @throws Error INVALID_ARGUMENT when arrays and objects nest deeper than 256, which would exhaust the stack where
+ * they are copied */
+void check_json_depth(const std::string& text, const std::string& file);
+
+/** Parses JSON text. @throws Error INVALID_ARGUMENT with line and column, or as check_json_depth */
 nlohmann::json parse_json(const std::string& text, const std::string& file);
 
 }  // namespace vlm::tok

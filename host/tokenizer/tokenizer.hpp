@@ -50,7 +50,8 @@ class Tokenizer {
     /** The id of a piece as it is spelled in the vocabulary ("Ġthe", "▁the", "<image>"), added tokens first. */
     std::optional<std::int32_t> id_of(std::string_view piece) const;
 
-    /** The spelling of an id; for added tokens their content. */
+    /** The spelling of an id. An added token that matches normalised text is spelled as normalised, as in the
+     * reference. */
     std::optional<std::string> piece_of(std::int32_t id) const;
 
     /** Number of different pieces, added tokens included. Ids need not be dense: see max_id(). */
