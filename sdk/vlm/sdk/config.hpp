@@ -107,6 +107,8 @@ class Config {
 
     /** True when `key` is present and not null. Asking counts as reading. */
     bool has(const std::string& key) const { return find(key) != nullptr; }
+    /** The object itself; looking into it does not count as reading. */
+    const nlohmann::json& json() const { return *json_; }
     /** True when the object has no member. */
     bool empty() const { return json_->empty(); }
     /** Path of `key` for messages: "config: vision_config.hidden_size". */

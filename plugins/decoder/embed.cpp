@@ -1,0 +1,145 @@
+/** @file embed.cpp
+ *  Tokens to rows: text from the tables, visual tokens as they come, then what the family adds to both.
+ */
+#include <algorithm>
+#include <string>
+
+#include "forward.hpp"
+#include "upload.hpp"
+
+namespace vlm::decoder {
+namespace {
+
+/** Ids of a text segment, clipped to `first … first + size - 1` and counted from there; others become -1 (a zero row). */
+std::vector<int32_t> ids_within(const std::vector<int32_t>& ids, int64_t first, int64_t size) {
+    std::vector<int32_t> result(ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) {
+        bool inside = ids[i] >= first && ids[i] < first + size;
+        result[i] = inside ? static_cast<int32_t>(ids[i] - first) : -1;
+    }
+    return result;
+}
+
+bool consecutive(const std::vector<int32_t>& rows) {
+    for (size_t i = 1; i < rows.size(); ++i) {
+        if (rows[i] != rows[0] + static_cast<int32_t>(i)) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+void Forward::embed() {
+    sdk::Scratch rows = ops_.create({rows_, config_.embed_size});
+    for (Item& item : items_) {
+        for (const Piece& piece : item.sequence.pieces) {
+            sdk::Tensor target = rows.rows(item.first + piece.first_row, piece.rows);
+            if (piece.text != nullptr) {
+                embed_text(piece, target);
+            } else {
+                embed_image(item, piece, target);
+            }
+            if (weights_.embedding_scale && (piece.text != nullptr || config_.scale_visual)) {
+                ops_.multiply(target, weights_.embedding_scale, target);
+            }
+        }
+    }
+    // The references of these two show their embeddings before positions are added.
+    bool before = config_.naming == Naming::opt || config_.naming == Naming::kosmos2;
+    x_ = std::move(rows);
+    if (before) tap_rows("llm.inputs_embeds", x_);
+    if (weights_.project_in) x_ = ops_.linear(weights_.project_in, x_);
+    add_modalities();
+    add_positions();
+    if (!before) tap_rows("llm.inputs_embeds", x_);
+}
+
+void Forward::embed_text(const Piece& piece, sdk::Tensor& rows) {
+    const vlm_segment& segment = *piece.text;
+    if (segment.ids == nullptr && config_.extra_vocab == 0) {
+        ops_.gather(weights_.embedding.rows, sdk::Tensor(segment.device_ids, "device_ids"), rows);
+        return;
+    }
+    std::vector<int32_t> ids = segment.ids != nullptr
+                                   ? std::vector<int32_t>(segment.ids, segment.ids + segment.count)
+                                   : ops_.download<int32_t>(sdk::Tensor(segment.device_ids, "device_ids"));
+    bool extra = std::any_of(ids.begin(), ids.end(), [&](int32_t id) { return id >= config_.vocab_size; });
+    if (!extra) {
+        ops_.gather(weights_.embedding.rows, to_device(ops_, std::move(ids)), rows);
+        return;
+    }
+    ops_.gather(weights_.embedding.rows, to_device(ops_, ids_within(ids, 0, config_.vocab_size)), rows);
+    sdk::Scratch additional = ops_.gather(weights_.extra_embedding.rows,
+                                          to_device(ops_, ids_within(ids, config_.vocab_size, config_.extra_vocab)));
+    ops_.add(rows, additional, rows);
+}
+
+void Forward::embed_image(const Item& item, const Piece& piece, sdk::Tensor& rows) {
+    sdk::Tensor tokens(item.request.images[piece.image]->tokens, "visual tokens");
+    if (config_.visual_size != config_.embed_size) {
+        // The reference fills the wider visual rows into the narrower embeddings element by element (masked_scatter).
+        if (tokens.elements() % config_.embed_size != 0 || config_.visual_size < config_.embed_size) {
+            throw sdk::invalid_argument("visual tokens: " + std::to_string(config_.visual_size) +
+                                        " columns do not fit embeddings of " + std::to_string(config_.embed_size));
+        }
+        tokens = tokens.reshape({tokens.elements() / config_.embed_size, config_.embed_size});
+    }
+    if (consecutive(piece.source)) {
+        ops_.copy(tokens.rows(piece.source[0], piece.rows), rows);
+    } else {
+        ops_.gather(tokens, to_device(ops_, piece.source), rows);
+    }
+}
+
+void Forward::add_positions() {
+    if (!weights_.positions) return;
+    for (Item& item : items_) {
+        const std::vector<int32_t>& places = item.positions.place[0];
+        int64_t limit = weights_.positions.rows.size(0);
+        if (int32_t last = *std::max_element(places.begin(), places.end()); last >= limit) {
+            throw sdk::resource_exhausted("the sequence needs position " + std::to_string(last) + ", and the checkpoint has " +
+                                          std::to_string(limit) + " position embeddings; shorten the prompt");
+        }
+        sdk::Scratch added = ops_.gather(weights_.positions.rows, to_device(ops_, places));
+        sdk::Tensor target = rows_of(x_, item);
+        if (item.merged) {
+            sdk::Scratch means = ops_.create({item.rows(), config_.hidden_size});
+            ops_.scatter_mean(added, to_device(ops_, item.positions.row), {}, means);
+            ops_.add(target, means, target);
+        } else {
+            ops_.add(target, added, target);
+        }
+    }
+}
+
+void Forward::add_modalities() {
+    if (!weights_.modality) return;
+    std::vector<int32_t> kinds;
+    for (const Item& item : items_) {
+        for (int32_t image : item.image_of_row) kinds.push_back(image >= 0 ? 0 : 1);
+    }
+    ops_.add(x_, ops_.gather(weights_.modality.rows, to_device(ops_, std::move(kinds))), x_);
+}
+
+void Forward::read_memory() {
+    if (config_.cross_interval == 0) return;
+    for (Item& item : items_) {
+        std::vector<int64_t> ends = item.context->memory_ends();
+        int64_t rows = 0;
+        for (uint32_t i = 0; i < item.request.image_count; ++i) {
+            item.memory_rows.push_back(sdk::Tensor(item.request.images[i]->tokens, "visual tokens").size(0));
+            rows += item.memory_rows.back();
+            ends.push_back((ends.empty() ? 0 : ends.back()) + item.memory_rows.back());
+        }
+        if (rows > 0) item.memory = ops_.create({rows, config_.visual_size});
+        int64_t first = 0;
+        for (uint32_t i = 0; i < item.request.image_count; ++i) {
+            sdk::Tensor target = item.memory.rows(first, item.memory_rows[i]);
+            ops_.copy(sdk::Tensor(item.request.images[i]->tokens, "visual tokens"), target);
+            first += item.memory_rows[i];
+        }
+        item.memory_mask = upload(make_memory_mask(item.sequence.memory_of_row, ends), item.rows(), 0);
+    }
+}
+
+}  // namespace vlm::decoder
