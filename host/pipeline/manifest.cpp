@@ -3,28 +3,50 @@
  */
 #include "host/pipeline/manifest.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "host/base/error.hpp"
 
 namespace vlm {
 namespace {
 
-StageManifest read_stage(json::Value value) {
+/** Options may point at files beside the manifest: `{"path": "drugs.csv"}` becomes the absolute path, `{"file": "x.json"}` the content
+ *  of that JSON file. Plugins never need to know where the manifest was. */
+void resolve_files(nlohmann::ordered_json& value, const std::filesystem::path& base) {
+    if (value.is_array())
+        for (auto& item : value) resolve_files(item, base);
+    if (!value.is_object()) return;
+    const bool single = value.size() == 1 && value.begin()->is_string();
+    if (single && (value.begin().key() == "path" || value.begin().key() == "file")) {
+        const auto path = std::filesystem::absolute(base / value.begin()->get<std::string>()).lexically_normal();
+        if (value.begin().key() == "path")
+            value = path.string();
+        else
+            value = nlohmann::ordered_json::parse(json::Document::from_file(path.string()).root().dump());
+        return;
+    }
+    for (auto& [key, member] : value.items()) resolve_files(member, base);
+}
+
+StageManifest read_stage(json::Value value, const std::filesystem::path& base) {
     value.check_keys({"plugin", "options"});
     StageManifest stage;
     stage.given = true;
     stage.plugin = value.get_or("plugin", "");
     if (const auto options = value.find_set("options")) {
         if (!options->is_object()) throw options->error("must be an object");
-        stage.options = options->dump();
+        auto resolved = nlohmann::ordered_json::parse(options->dump());
+        resolve_files(resolved, base);
+        stage.options = resolved.dump();
     }
     return stage;
 }
 
-std::vector<StageManifest> read_stages(json::Value pipeline, const char* key) {
+std::vector<StageManifest> read_stages(json::Value pipeline, const char* key, const std::filesystem::path& base) {
     std::vector<StageManifest> stages;
     if (const auto list = pipeline.find_set(key))
         for (const auto& item : list->as_array()) {
-            stages.push_back(read_stage(item));
+            stages.push_back(read_stage(item, base));
             if (stages.back().plugin.empty()) throw item.error("needs a \"plugin\": the id of the plugin to use");
         }
     return stages;
@@ -97,11 +119,11 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
         for (const auto& path : v->as_strings()) manifest.plugins.push_back(absolute(path));
     if (const auto pipeline = root.find_set("pipeline")) {
         pipeline->check_keys({"vision_encoder", "connector", "backbone", "token_reducers", "post_processors"});
-        if (const auto v = pipeline->find_set("vision_encoder")) manifest.vision_encoder = read_stage(*v);
-        if (const auto v = pipeline->find_set("connector")) manifest.connector = read_stage(*v);
-        if (const auto v = pipeline->find_set("backbone")) manifest.backbone = read_stage(*v);
-        manifest.token_reducers = read_stages(*pipeline, "token_reducers");
-        manifest.post_processors = read_stages(*pipeline, "post_processors");
+        if (const auto v = pipeline->find_set("vision_encoder")) manifest.vision_encoder = read_stage(*v, base);
+        if (const auto v = pipeline->find_set("connector")) manifest.connector = read_stage(*v, base);
+        if (const auto v = pipeline->find_set("backbone")) manifest.backbone = read_stage(*v, base);
+        manifest.token_reducers = read_stages(*pipeline, "token_reducers", base);
+        manifest.post_processors = read_stages(*pipeline, "post_processors", base);
     }
     if (const auto v = root.find_set("image")) manifest.image = read_image(*v);
     manifest.prompt = root.get_or("prompt", "");

@@ -75,7 +75,6 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
         auto made = std::make_shared<VisualTokens>(
             pipeline.connector().connect(run, features[k], prompt, pipeline.device().allocator()));
         reduce(VLM_SITE_CONNECTOR_OUTPUT, index, made->layout, made->rows, made->map);
-        if (run.listeners() != nullptr && run.listeners()->tap) run.listeners()->tap("connector", *made->rows.abi());
         tokens[missing[k]] = made;
         if (cacheable) cache->put(keys[missing[k]], made);
     }
