@@ -4,6 +4,7 @@ Rows are drawn one by one, because a whole page costs ten times more than the ro
 happens to a row on a page (neighbours that reach into the cut, rules, residual slope, blur, low resolution, noise, JPEG loss,
 uneven light) is imitated here; `generate.py` draws whole pages, for measuring.
 """
+
 import io
 import random
 
@@ -89,7 +90,9 @@ class RowPainter:
             other = r.choices(*fonts.catalogue("ko" if r.random() < 0.6 else "en", self.held_out))[0]
             needed = {ord(c) for text, _ in row for c in text if c not in "\t "}
             second = (other if needed <= fonts.coverage(other) else path, max(12, int(size * r.uniform(0.75, 1.1))))
-        lay = Layouter(path, size, tracking=r.choice((0, 0, 0, 0, 0, -0.3, 0.5, 1, r.uniform(0, .12) * size)), gap=r.uniform(0.6, 1.6), second=second)
+        lay = Layouter(
+            path, size, tracking=r.choice((0, 0, 0, 0, 0, -0.3, 0.5, 1, r.uniform(0, 0.12) * size)), gap=r.uniform(0.6, 1.6), second=second
+        )
         left = int(size * r.choice((0.15, 0.3, 0.5, 1.0)) + 2)
         placed, end = lay.measure(row, left)
         width = int(end + size * r.choice((0.15, 0.3, 0.6, 1.0)) + 2)
@@ -158,12 +161,17 @@ class RowPainter:
         kind = r.random()
         if kind < 0.25 and size > 18:
             factor = r.uniform(max(0.5, 13 / size), 0.95)
-            small = image.resize((max(8, int(image.width * factor)), max(8, int(image.height * factor))), r.choice((Image.BILINEAR, Image.BICUBIC, Image.BOX)))
+            small = image.resize(
+                (max(8, int(image.width * factor)), max(8, int(image.height * factor))),
+                r.choice((Image.BILINEAR, Image.BICUBIC, Image.BOX)),
+            )
             image = small.resize(image.size, r.choice((Image.BILINEAR, Image.BICUBIC)))
         elif kind < 0.55:
             image = image.filter(ImageFilter.GaussianBlur(r.uniform(0.3, 0.045 * size + 0.3)))
         elif kind < 0.60 and size > 22:
-            image = image.filter(r.choice((ImageFilter.MinFilter(3), ImageFilter.MaxFilter(3)) if size > 30 else (ImageFilter.MinFilter(3),)))
+            image = image.filter(
+                r.choice((ImageFilter.MinFilter(3), ImageFilter.MaxFilter(3)) if size > 30 else (ImageFilter.MinFilter(3),))
+            )
         if r.random() < 0.4:
             buffer = io.BytesIO()
             image.save(buffer, "JPEG", quality=r.randint(30, 95))

@@ -3,6 +3,7 @@
 Usage: evaluate.py --model MODEL --formulary drugs.csv [--pages FOLDER --score score.py] [--rows 400]
 MODEL is a checkpoint of train.py (.pt) or an exported folder. `--pages` may be given several times.
 """
+
 import argparse
 import json
 import pathlib
@@ -42,7 +43,7 @@ def read(model, images, prompt=(tokenizer.VISION_END,), batch=32):
         groups.setdefault(image.shape[1], []).append(i)
     for group in groups.values():
         for at in range(0, len(group), batch):
-            part = group[at:at + batch]
+            part = group[at : at + batch]
             pixels = train.to_pixels([images[i] for i in part]).to(next(model.parameters()).dtype)
             for i, ids in zip(part, model.greedy(pixels, prompt)):
                 answers[i] = tokenizer.decode(ids)
@@ -60,7 +61,10 @@ def parse(answer):
 
 
 # ---- a simple validator, for measuring only: the product's is a plugin of its own ------------------------------------------
-FORMS = re.compile(r"(필름코팅정|건조시럽|연질캡슐|서방캡슐|서방정|장용정|현탁액|점안액|캡슐|시럽|연고|크림|과립|패취|정|tablets?|capsules?|tabs?\.?|caps?\.?|syrup)$", re.I)
+FORMS = re.compile(
+    r"(필름코팅정|건조시럽|연질캡슐|서방캡슐|서방정|장용정|현탁액|점안액|캡슐|시럽|연고|크림|과립|패취|정|tablets?|capsules?|tabs?\.?|caps?\.?|syrup)$",
+    re.I,
+)
 
 
 def letters(name):
@@ -92,7 +96,19 @@ def dosage(text):
     match = re.match(r"\s*(\d+(?:\.\d+)?)\s*(.+?)\s*$", text or "")
     if not match:
         return None
-    unit = {"㎎": "mg", "밀리그램": "mg", "밀리그람": "mg", "㎍": "mcg", "µg": "mcg", "μg": "mcg", "ug": "mcg", "그램": "g", "i.u.": "IU", "iu": "IU", "단위": "IU"}.get(match[2].lower(), match[2].lower())
+    unit = {
+        "㎎": "mg",
+        "밀리그램": "mg",
+        "밀리그람": "mg",
+        "㎍": "mcg",
+        "µg": "mcg",
+        "μg": "mcg",
+        "ug": "mcg",
+        "그램": "g",
+        "i.u.": "IU",
+        "iu": "IU",
+        "단위": "IU",
+    }.get(match[2].lower(), match[2].lower())
     return f"{match[1]} {unit}"
 
 
@@ -105,7 +121,9 @@ class Matcher:
 
     def __call__(self, name, dose):
         key = letters(name)
-        scored = sorted(((1 - distance(key, text) / max(len(key), len(text), 1), row["name"]) for text, row in self.entries), reverse=True)[:3]
+        scored = sorted(((1 - distance(key, text) / max(len(key), len(text), 1), row["name"]) for text, row in self.entries), reverse=True)[
+            :3
+        ]
         (best, drug), second = scored[0], next((s for s, n in scored[1:] if n != scored[0][1]), 0)
         strengths = next(row["strengths"] for _, row in self.entries if row["name"] == drug)
         return drug if best >= self.limit and second < best - 0.02 and dosage(dose) in strengths else None
@@ -150,7 +168,9 @@ def score_pages(model, folder, formulary, script, verbose=False):
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as handle:
         json.dump(predictions, handle)
         handle.flush()
-        result = subprocess.run([sys.executable, script, str(pathlib.Path(folder) / "truth.json"), handle.name], capture_output=True, text=True, check=True)
+        result = subprocess.run(
+            [sys.executable, script, str(pathlib.Path(folder) / "truth.json"), handle.name], capture_output=True, text=True, check=True
+        )
     return f"{folder}: {seconds:.2f} s a page\n{result.stdout}"
 
 
@@ -177,7 +197,14 @@ def score_rows(model, formulary, count, held_out, seed=5):
             if "dose" in fields:
                 total_doses += 1
                 right_doses += mine.get("dose") == fields["dose"]
-    return dict(rows=count, exact=exact / count, names=right_names / total_names, doses=right_doses / total_doses, name_character_error=errors / length, no_drug=empty_right / max(1, empty))
+    return dict(
+        rows=count,
+        exact=exact / count,
+        names=right_names / total_names,
+        doses=right_doses / total_doses,
+        name_character_error=errors / length,
+        no_drug=empty_right / max(1, empty),
+    )
 
 
 def main():
@@ -197,7 +224,11 @@ def main():
     if args.rows:
         for held_out in (False, True):
             result = score_rows(model, formulary, args.rows, held_out)
-            print("held-out typefaces and names" if held_out else "typefaces and name lists of training", {k: round(v, 3) for k, v in result.items()}, flush=True)
+            print(
+                "held-out typefaces and names" if held_out else "typefaces and name lists of training",
+                {k: round(v, 3) for k, v in result.items()},
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """The typefaces of the generator: which installed files serve Korean and Latin rows, and which are kept for the held-out split."""
+
 import functools
 import pathlib
 
@@ -7,18 +8,107 @@ from PIL import ImageFont
 
 ROOT = pathlib.Path("/usr/share/fonts")
 # (file pattern, weight in sampling). Hand-written and poster faces are rare on printed forms.
-KOREAN = [("*/nanum/NanumGothic*.ttf", 6), ("*/nanum/NanumMyeongjo*.ttf", 5), ("*/nanum/NanumBarun*.ttf", 4), ("*/nanum/NanumSquare*.ttf", 4), ("*/nanum/NanumPen.ttf", .3),
-          ("*/noto/NotoSansCJK-*.ttc", 5), ("*/noto/NotoSerifCJK-*.ttc", 4), ("*/baekmuk/[bdg]*.ttf", 8), ("*/baekmuk/hline.ttf", 1), ("*/unfonts-core/UnBatang*.ttf", 4), ("*/unfonts-core/UnDotum*.ttf", 4),
-          ("*/unfonts-core/UnGraphic*.ttf", 3), ("*/unfonts-core/UnDinaru*.ttf", 2), ("*/unfonts-core/UnGungseo.ttf", 2), ("*/unfonts-core/UnPilgi*.ttf", 1), ("*/unfonts-extra/UnShinmun.ttf", 2), ("*/unfonts-extra/UnTaza.ttf", 1),
-          ("*/unfonts-extra/UnVada.ttf", 1), ("*/unfonts-extra/UnPen*.ttf", .5), ("*/unfonts-extra/UnYetgul.ttf", 1), ("*/unfonts-extra/UnJamo*.ttf", .5), ("*/alee/*.ttf", .5), ("*/lexi/LexiGulim.ttf", 3), ("*/lexi/LexiSaebomR.ttf", 2),
-          ("*/naver-d2coding/*.ttc", 3), ("*/woowa-bm/BMHANNAAir*.ttf", 1), ("*/woowa-bm/BMHANNAPro.ttf", .5), ("*/woowa-bm/BMDOHYEON*.ttf", .7), ("*/woowa-bm/BMJUA*.ttf", .7)]
-LATIN = [("*/liberation*/Liberation*.ttf", 6), ("*/dejavu/DejaVu*.ttf", 5), ("*/freefont/Free*.ttf", 5), ("*/roboto/unhinted/**/Roboto*.ttf", 3), ("*/roboto-slab/*.ttf", 2), ("*/open-sans/*.ttf", 3), ("*/lato/Lato-*.ttf", 3),
-         ("*/crosextra/*.ttf", 4), ("*/Inter*/**/*.otf", 1), ("*/inter/*.otf", 2), ("*/cantarell/*.otf", 1), ("*/cabin/*.otf", 1), ("*/courier-prime/*.ttf", 2), ("*/ebgaramond/*.otf", 1), ("*/linux-libertine/LinLibertine_R*.otf", 2),
-         ("*/tex-gyre/texgyre*.otf", 3), ("*/urw-base35/Nimbus*.otf", 3), ("*/urw-base35/C059*.otf", 1), ("*/urw-base35/P052*.otf", 1), ("*/go/*.ttf", 1), ("*/Gentium*/*.ttf", 1), ("*/gentium-basic/*.ttf", 1), ("*/charis/*.ttf", 1), ("*/b612/*.ttf", 1),
-         ("*/clear-sans/*.ttf", 1), ("*/hack/*.ttf", 1), ("*/jetbrains-mono/*.ttf", 1), ("*/inconsolata/*.otf", 1), ("*/vollkorn/*.otf", 1), ("*/croscore/*.ttf", 3), ("*/comic-neue/*.otf", .5), ("*/manrope/*.otf", 1), ("*/karla/*.ttf", 1),
-         ("*/play/*.ttf", 1), ("*/noto/NotoSans-*.ttf", 3), ("*/noto/NotoSerif-*.ttf", 2), ("*/noto/NotoMono-*.ttf", 1)]
-HELD_OUT = ("NanumSquareRound", "UnGraphic", "LexiSaebom", "BMJUA", "NanumMyeongjoEco", "Caladea", "Lato-", "RobotoSlab", "texgyreheros", "NotoSerif-", "ClearSans")
-SKIP = ("Symbol", "Condensed", "Thin", "Hairline", "ExtraLight", "UltraLight", "Mathtt", "YetHangul", "Nakseo", "Math", "Black", "texgyrechorus", "Dingbats", "D050000L", "Z003", "Bangwool")
+KOREAN = [
+    ("*/nanum/NanumGothic*.ttf", 6),
+    ("*/nanum/NanumMyeongjo*.ttf", 5),
+    ("*/nanum/NanumBarun*.ttf", 4),
+    ("*/nanum/NanumSquare*.ttf", 4),
+    ("*/nanum/NanumPen.ttf", 0.3),
+    ("*/noto/NotoSansCJK-*.ttc", 5),
+    ("*/noto/NotoSerifCJK-*.ttc", 4),
+    ("*/baekmuk/[bdg]*.ttf", 8),
+    ("*/baekmuk/hline.ttf", 1),
+    ("*/unfonts-core/UnBatang*.ttf", 4),
+    ("*/unfonts-core/UnDotum*.ttf", 4),
+    ("*/unfonts-core/UnGraphic*.ttf", 3),
+    ("*/unfonts-core/UnDinaru*.ttf", 2),
+    ("*/unfonts-core/UnGungseo.ttf", 2),
+    ("*/unfonts-core/UnPilgi*.ttf", 1),
+    ("*/unfonts-extra/UnShinmun.ttf", 2),
+    ("*/unfonts-extra/UnTaza.ttf", 1),
+    ("*/unfonts-extra/UnVada.ttf", 1),
+    ("*/unfonts-extra/UnPen*.ttf", 0.5),
+    ("*/unfonts-extra/UnYetgul.ttf", 1),
+    ("*/unfonts-extra/UnJamo*.ttf", 0.5),
+    ("*/alee/*.ttf", 0.5),
+    ("*/lexi/LexiGulim.ttf", 3),
+    ("*/lexi/LexiSaebomR.ttf", 2),
+    ("*/naver-d2coding/*.ttc", 3),
+    ("*/woowa-bm/BMHANNAAir*.ttf", 1),
+    ("*/woowa-bm/BMHANNAPro.ttf", 0.5),
+    ("*/woowa-bm/BMDOHYEON*.ttf", 0.7),
+    ("*/woowa-bm/BMJUA*.ttf", 0.7),
+]
+LATIN = [
+    ("*/liberation*/Liberation*.ttf", 6),
+    ("*/dejavu/DejaVu*.ttf", 5),
+    ("*/freefont/Free*.ttf", 5),
+    ("*/roboto/unhinted/**/Roboto*.ttf", 3),
+    ("*/roboto-slab/*.ttf", 2),
+    ("*/open-sans/*.ttf", 3),
+    ("*/lato/Lato-*.ttf", 3),
+    ("*/crosextra/*.ttf", 4),
+    ("*/Inter*/**/*.otf", 1),
+    ("*/inter/*.otf", 2),
+    ("*/cantarell/*.otf", 1),
+    ("*/cabin/*.otf", 1),
+    ("*/courier-prime/*.ttf", 2),
+    ("*/ebgaramond/*.otf", 1),
+    ("*/linux-libertine/LinLibertine_R*.otf", 2),
+    ("*/tex-gyre/texgyre*.otf", 3),
+    ("*/urw-base35/Nimbus*.otf", 3),
+    ("*/urw-base35/C059*.otf", 1),
+    ("*/urw-base35/P052*.otf", 1),
+    ("*/go/*.ttf", 1),
+    ("*/Gentium*/*.ttf", 1),
+    ("*/gentium-basic/*.ttf", 1),
+    ("*/charis/*.ttf", 1),
+    ("*/b612/*.ttf", 1),
+    ("*/clear-sans/*.ttf", 1),
+    ("*/hack/*.ttf", 1),
+    ("*/jetbrains-mono/*.ttf", 1),
+    ("*/inconsolata/*.otf", 1),
+    ("*/vollkorn/*.otf", 1),
+    ("*/croscore/*.ttf", 3),
+    ("*/comic-neue/*.otf", 0.5),
+    ("*/manrope/*.otf", 1),
+    ("*/karla/*.ttf", 1),
+    ("*/play/*.ttf", 1),
+    ("*/noto/NotoSans-*.ttf", 3),
+    ("*/noto/NotoSerif-*.ttf", 2),
+    ("*/noto/NotoMono-*.ttf", 1),
+]
+HELD_OUT = (
+    "NanumSquareRound",
+    "UnGraphic",
+    "LexiSaebom",
+    "BMJUA",
+    "NanumMyeongjoEco",
+    "Caladea",
+    "Lato-",
+    "RobotoSlab",
+    "texgyreheros",
+    "NotoSerif-",
+    "ClearSans",
+)
+SKIP = (
+    "Symbol",
+    "Condensed",
+    "Thin",
+    "Hairline",
+    "ExtraLight",
+    "UltraLight",
+    "Mathtt",
+    "YetHangul",
+    "Nakseo",
+    "Math",
+    "Black",
+    "texgyrechorus",
+    "Dingbats",
+    "D050000L",
+    "Z003",
+    "Bangwool",
+)
 
 
 @functools.lru_cache(maxsize=None)
@@ -34,7 +124,11 @@ def catalogue(language, held_out):
     paths, weights = [], []
     needed = {0xAC00, 0xC815, 0xB77D} if language == "ko" else set(range(33, 127))
     for pattern, weight in KOREAN if language == "ko" else LATIN:
-        found = [str(p) for p in sorted(ROOT.glob(pattern)) if not any(s in p.name for s in SKIP) and any(h in p.name for h in HELD_OUT) == held_out]
+        found = [
+            str(p)
+            for p in sorted(ROOT.glob(pattern))
+            if not any(s in p.name for s in SKIP) and any(h in p.name for h in HELD_OUT) == held_out
+        ]
         found = [p for p in found if needed <= coverage(p)]
         for path in found:
             paths.append(path)

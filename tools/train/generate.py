@@ -3,6 +3,7 @@
 Usage: generate.py --formulary drugs.csv --out FOLDER --pages 60 [--seed 7] [--seen]
 By default typefaces and unlisted names come from the held-out split; `--seen` takes those of training.
 """
+
 import argparse
 import json
 import math
@@ -56,7 +57,15 @@ class PageSource:
         listed = r.sample(self.formulary, r.randint(2, 7))
         for row in listed:
             strength = r.choice(row["strengths"])
-            out.append(self.printed(row["name"] if language == "en" else row["name_ko"], row["form"], strength, language, dict(name=row["name"], dosage=strength, listed=True)))
+            out.append(
+                self.printed(
+                    row["name"] if language == "en" else row["name_ko"],
+                    row["form"],
+                    strength,
+                    language,
+                    dict(name=row["name"], dosage=strength, listed=True),
+                )
+            )
         if decoy:
             name = r.choice((self.names.look_alike, lambda lang: r.choice(self.names.other[lang]), self.names.composed))(language)
             while any(name.lower() in (row["name"], row["name_ko"]) for row in self.formulary):
@@ -92,7 +101,15 @@ class PageSource:
         mark = r.choice(("{}. ", "{}) ", "■ ", "- ", "", "· ", "({}) "))
         bracket, form_first = r.random() < 0.4, r.random() < 0.2
         for i, (name, dose, truth, form) in enumerate(drugs, 1):
-            body = f"{name}({dose})" if bracket else f"{form.capitalize()} {name} {dose}" if form_first and language == "en" else f"{name} {dose}" + (f" {form}" if language == "en" else "")
+            body = (
+                f"{name}({dose})"
+                if bracket
+                else (
+                    f"{form.capitalize()} {name} {dose}"
+                    if form_first and language == "en"
+                    else f"{name} {dose}" + (f" {form}" if language == "en" else "")
+                )
+            )
             page.text(page.margin + 20, page.y, mark.format(i) + body, size)
             page.y += int(size * 1.55)
             if r.random() < 0.9:
@@ -107,7 +124,11 @@ class PageSource:
         right = page.width - page.margin
         starts = [0, 0.45, 0.64, 0.76, 0.88] if separate else [0, 0.58, 0.72, 0.86]
         xs = [page.margin + 8 + (right - page.margin) * s for s in starts]
-        heads = (["약품명", "함량", "1회량", "횟수", "일수"] if separate else ["처방 의약품의 명칭", "1회량", "1일횟수", "일수"]) if language == "ko" else (["Medication", "Strength", "Qty", "Times", "Days"] if separate else ["Medication", "Dose", "Times", "Days"])
+        heads = (
+            (["약품명", "함량", "1회량", "횟수", "일수"] if separate else ["처방 의약품의 명칭", "1회량", "1일횟수", "일수"])
+            if language == "ko"
+            else (["Medication", "Strength", "Qty", "Times", "Days"] if separate else ["Medication", "Dose", "Times", "Days"])
+        )
         top = page.y - size // 2
         for x, head in zip(xs, heads):
             page.text(x, page.y, head, max(14, size - 3))
@@ -115,7 +136,7 @@ class PageSource:
         page.y += pitch
         for name, dose, truth, form in drugs:
             lines.append(page.y - (pitch - size) // 2)
-            cells = [name, dose] if separate else [f"{name} {dose}" + (f" {form}" if language == "en" and r.random() < .5 else "")]
+            cells = [name, dose] if separate else [f"{name} {dose}" + (f" {form}" if language == "en" and r.random() < 0.5 else "")]
             cells += [str(r.choice((1, 1, 2, 0.5))), str(r.randint(1, 4)), str(r.choice((3, 5, 7, 14, 30, 60, 90)))]
             for x, cell in zip(xs, cells):
                 page.text(x, page.y, cell, size)
@@ -183,7 +204,11 @@ class PageSource:
         if page.y < page.height - 200:
             self.heading(page, language, r.randint(0, 3))
         if r.random() < 0.2:
-            page.pen.rectangle((15, 15, page.width - 15, page.height - 15), outline=r.choice(((40, 80, 160), (0, 0, 0), (120, 120, 120))), width=r.randint(2, 5))
+            page.pen.rectangle(
+                (15, 15, page.width - 15, page.height - 15),
+                outline=r.choice(((40, 80, 160), (0, 0, 0), (120, 120, 120))),
+                width=r.randint(2, 5),
+            )
         if r.random() < 0.2:
             self.stamp(page)
         truth = [dict(name=t["name"], dosage=t["dosage"], printed=f"{n} {d}", listed=t["listed"]) for n, d, t, _ in drugs]

@@ -4,6 +4,7 @@ The library's class walks over images one by one inside its tower; for training 
 `export.py` writes the parameters under the library's names and checks that both give the same logits. Three things exist only
 for training: the composed Hangul embeddings (stored as one plain table), the character heads on the tower, and the pointing loss.
 """
+
 import math
 
 import torch
@@ -12,9 +13,19 @@ from torch import nn
 
 import tokenizer
 
-CONFIG = dict(vision=dict(depth=4, embed_dim=256, num_heads=4, mlp_ratio=2, patch_size=8, spatial_merge_size=2, temporal_patch_size=2, in_channels=3),
-              text=dict(hidden_size=256, intermediate_size=640, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
-                        rope_theta=10000.0, mrope_section=[8, 12, 12], rms_norm_eps=1e-6))
+CONFIG = dict(
+    vision=dict(depth=4, embed_dim=256, num_heads=4, mlp_ratio=2, patch_size=8, spatial_merge_size=2, temporal_patch_size=2, in_channels=3),
+    text=dict(
+        hidden_size=256,
+        intermediate_size=640,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        rope_theta=10000.0,
+        mrope_section=[8, 12, 12],
+        rms_norm_eps=1e-6,
+    ),
+)
 POINTER_LAYER = 1  # the decoder layer whose first two heads are taught to look at the current and at the next character
 
 
@@ -55,7 +66,9 @@ class Tower(nn.Module):
         self.cfg = cfg
         self.patch_embed = nn.Linear(3 * 64, dim, bias=False)  # one frame; the export spreads it over the two equal frames
         self.blocks = nn.ModuleList(VisionBlock(dim, cfg["num_heads"], dim * cfg["mlp_ratio"]) for _ in range(cfg["depth"]))
-        self.merger = nn.ModuleDict({"ln_q": nn.LayerNorm(dim, eps=1e-6), "mlp": nn.ModuleDict({"0": nn.Linear(4 * dim, 4 * dim), "2": nn.Linear(4 * dim, out)})})
+        self.merger = nn.ModuleDict(
+            {"ln_q": nn.LayerNorm(dim, eps=1e-6), "mlp": nn.ModuleDict({"0": nn.Linear(4 * dim, 4 * dim), "2": nn.Linear(4 * dim, out)})}
+        )
 
     def forward(self, pixels):
         """pixels [B, 3, 32, W] normalised -> (visual tokens [B, 2*W/16, out], patches [B, 4, W/8, dim])."""
@@ -92,8 +105,12 @@ class DecoderLayer(nn.Module):
         d, m = cfg["hidden_size"], cfg["intermediate_size"]
         self.heads = cfg["num_attention_heads"]
         self.input_layernorm, self.post_attention_layernorm = RMSNorm(d, cfg["rms_norm_eps"]), RMSNorm(d, cfg["rms_norm_eps"])
-        self.self_attn = nn.ModuleDict(dict(q_proj=nn.Linear(d, d), k_proj=nn.Linear(d, d), v_proj=nn.Linear(d, d), o_proj=nn.Linear(d, d, bias=False)))
-        self.mlp = nn.ModuleDict(dict(gate_proj=nn.Linear(d, m, bias=False), up_proj=nn.Linear(d, m, bias=False), down_proj=nn.Linear(m, d, bias=False)))
+        self.self_attn = nn.ModuleDict(
+            dict(q_proj=nn.Linear(d, d), k_proj=nn.Linear(d, d), v_proj=nn.Linear(d, d), o_proj=nn.Linear(d, d, bias=False))
+        )
+        self.mlp = nn.ModuleDict(
+            dict(gate_proj=nn.Linear(d, m, bias=False), up_proj=nn.Linear(d, m, bias=False), down_proj=nn.Linear(m, d, bias=False))
+        )
 
     def forward(self, x, cos, sin, mask, pointers=None, cache=None):
         """pointers (first text index, number of visual tokens) asks for the scores of heads 0 and 1 from text to visual tokens.
@@ -111,7 +128,7 @@ class DecoderLayer(nn.Module):
         scores = None
         if pointers:
             first, visual = pointers
-            scores = torch.matmul(q[:, :2, first:], k[:, :2, 1:1 + visual].transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
+            scores = torch.matmul(q[:, :2, first:], k[:, :2, 1 : 1 + visual].transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
         y = attend(q, k, v, mask)
         x = x + a["o_proj"](y.transpose(1, 2).reshape(b, s, d))
         y = self.post_attention_layernorm(x)
@@ -172,7 +189,9 @@ class RxSmall(nn.Module):
         """cos and sin [S, D] of the sequence <vision_start>, 2 x columns visual tokens, text."""
         cfg = CONFIG["text"]
         half = cfg["hidden_size"] // cfg["num_attention_heads"] // 2
-        visual = torch.stack((torch.ones(2 * columns), 1.0 + torch.arange(2).repeat_interleave(columns), 1.0 + torch.arange(columns).repeat(2)))
+        visual = torch.stack(
+            (torch.ones(2 * columns), 1.0 + torch.arange(2).repeat_interleave(columns), 1.0 + torch.arange(columns).repeat(2))
+        )
         after = 1.0 + max(2, columns) + torch.arange(text_length)
         position = torch.cat((torch.zeros(3, 1), visual, after.expand(3, -1)), dim=1)
         freq = 1.0 / (cfg["rope_theta"] ** (torch.arange(half).float() / half))
@@ -215,7 +234,7 @@ class RxSmall(nn.Module):
         for _ in range(limit):
             length = x.shape[1]
             for layer, cache in zip(self.layers, caches):
-                x, _ = layer(x, cos[at:at + length], sin[at:at + length], mask, cache=cache)
+                x, _ = layer(x, cos[at : at + length], sin[at : at + length], mask, cache=cache)
             at, mask = at + length, None
             new = F.linear(self.norm(x[:, -1]), table).float().argmax(-1)
             done |= new == tokenizer.EOS
@@ -224,11 +243,13 @@ class RxSmall(nn.Module):
                 break
             x = F.embedding(new, table)[:, None]
         ids = torch.stack(out, dim=1).tolist()
-        return [i[:i.index(tokenizer.EOS)] if tokenizer.EOS in i else i for i in ids]
+        return [i[: i.index(tokenizer.EOS)] if tokenizer.EOS in i else i for i in ids]
 
 
 # Kinds of character for the character heads: 0 nothing, 1-19 syllables by initial, then one for each other printable character.
-OTHER_KINDS = {token: 20 + i for i, token in enumerate(t for t in tokenizer.TOKENS if len(t) == 1 and t != " " and not 0xAC00 <= ord(t) < 0xD7A4)}
+OTHER_KINDS = {
+    token: 20 + i for i, token in enumerate(t for t in tokenizer.TOKENS if len(t) == 1 and t != " " and not 0xAC00 <= ord(t) < 0xD7A4)
+}
 KINDS = 20 + len(OTHER_KINDS)
 
 

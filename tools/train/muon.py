@@ -1,4 +1,5 @@
 """Muon for matrices and Adam for the rest, with float32 masters of a bfloat16 model (K. Jordan 2024; scaling of Liu et al. 2025)."""
+
 import torch
 
 

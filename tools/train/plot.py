@@ -2,6 +2,7 @@
 
 Usage: plot.py --run runs/a --out ../../docs/images/rx_small_learning_curve.png
 """
+
 import argparse
 import json
 import pathlib

@@ -4,28 +4,29 @@ The order matters: the light is divided out first, so that one threshold serves 
 rules are looked for, because only level rules are long runs of ink; rules are wiped before rows are looked for, because a rule
 would join them.
 """
+
 import math
 
 import numpy as np
 from PIL import Image
 
-HEIGHT = 32        # of a row image
-MAX_WIDTH = 1024   # of a row image
-MARGIN = 0.16      # white above and below the ink band, as a fraction of its height
-BLOCK = 8          # side of the blocks in which the paper's brightness is measured
-WINDOW = 7         # blocks in the closing and in the mean that follows it
-INK = 190          # a pixel below this, of 255 for paper, is ink
-MAX_ANGLE = 4.0    # degrees of slope that are looked for
-RULE = 80          # pixels; longer straight runs of ink are rules or frames
-MAX_GAP = 1.25     # blank stretches in a row are cut down to this many band heights
-MIN_BAND = 7       # pixels; lower bands are specks or leftovers of rules
+HEIGHT = 32  # of a row image
+MAX_WIDTH = 1024  # of a row image
+MARGIN = 0.16  # white above and below the ink band, as a fraction of its height
+BLOCK = 8  # side of the blocks in which the paper's brightness is measured
+WINDOW = 7  # blocks in the closing and in the mean that follows it
+INK = 190  # a pixel below this, of 255 for paper, is ink
+MAX_ANGLE = 4.0  # degrees of slope that are looked for
+RULE = 80  # pixels; longer straight runs of ink are rules or frames
+MAX_GAP = 1.25  # blank stretches in a row are cut down to this many band heights
+MIN_BAND = 7  # pixels; lower bands are specks or leftovers of rules
 
 
 def _filter(blocks, reduce):
     """A WINDOW x WINDOW maximum, minimum or mean (edges repeated)."""
     padded = np.pad(blocks, WINDOW // 2, mode="edge")
-    rows = reduce([padded[:, i:i + blocks.shape[1]] for i in range(WINDOW)], axis=0)
-    return reduce([rows[i:i + blocks.shape[0]] for i in range(WINDOW)], axis=0)
+    rows = reduce([padded[:, i : i + blocks.shape[1]] for i in range(WINDOW)], axis=0)
+    return reduce([rows[i : i + blocks.shape[0]] for i in range(WINDOW)], axis=0)
 
 
 def flatten_light(grey):
@@ -101,7 +102,7 @@ def without_specks(ink):
     """Ink pixels that have at least two others among their eight neighbours."""
     padded = np.pad(ink.astype(np.uint8), 1)
     h, w = ink.shape
-    count = sum(padded[dy:dy + h, dx:dx + w] for dy in range(3) for dx in range(3))
+    count = sum(padded[dy : dy + h, dx : dx + w] for dy in range(3) for dx in range(3))
     return ink & (count >= 3)
 
 
@@ -128,7 +129,10 @@ def pieces_of(ink, gap):
     if len(columns) == 0:
         return []
     breaks = np.nonzero(np.diff(columns) > gap)[0]
-    return [(int(a), int(b) + 1) for a, b in zip(columns[np.concatenate(([0], breaks + 1))], columns[np.concatenate((breaks, [len(columns) - 1]))])]
+    return [
+        (int(a), int(b) + 1)
+        for a, b in zip(columns[np.concatenate(([0], breaks + 1))], columns[np.concatenate((breaks, [len(columns) - 1]))])
+    ]
 
 
 def find_rows(ink):
@@ -161,9 +165,9 @@ def cut(image, ink, box):
         blank = 0 if filled else blank + 1
         if blank <= gap:
             keep.append(left + x)
-    padded = np.pad(image, ((margin, margin), (side, side)), constant_values=255)[top:bottom + 2 * margin]
+    padded = np.pad(image, ((margin, margin), (side, side)), constant_values=255)[top : bottom + 2 * margin]
     middle = padded[:, np.asarray(keep) + side]
-    row = np.concatenate((padded[:, left:left + side], middle, padded[:, right + side:right + 2 * side]), axis=1)
+    row = np.concatenate((padded[:, left : left + side], middle, padded[:, right + side : right + 2 * side]), axis=1)
     width = int(round(row.shape[1] * HEIGHT / row.shape[0] / 16)) * 16
     width = min(MAX_WIDTH, max(32, width))
     return np.asarray(Image.fromarray(np.ascontiguousarray(row)).resize((width, HEIGHT), Image.BICUBIC))

@@ -4,6 +4,7 @@ Usage: train.py --formulary drugs.csv --run runs/a (--minutes 120 | --until 2026
 Two processes of one thread each train in bfloat16 and average their gradients through shared memory, a third draws rows; on a
 machine with other work this is faster than one process with two threads. `runs/a/log.jsonl` has one JSON object a report.
 """
+
 import argparse
 import datetime
 import json
@@ -37,7 +38,7 @@ def collate(samples):
     chars = np.full((n, width // 8, 2, 3), IGNORE, np.int64)
     chars[..., 0] = 0
     for i, (sample, as_text) in enumerate(samples):
-        images[i, :, :sample["image"].shape[1]] = sample["image"]
+        images[i, :, : sample["image"].shape[1]] = sample["image"]
         for char, x0, x1 in sample["chars"]:
             for half in range(int(np.ceil((x0 - 2) / 4)), int(np.ceil((x1 - 2) / 4))):
                 if 0 <= half < width // 4:
@@ -52,8 +53,8 @@ def collate(samples):
     labels = np.full((n, length), IGNORE, np.int64)
     spots = np.full((n, 2, length, 2), -1, np.float32)  # x range of the current and of the next character
     for i, (ids, want, where) in enumerate(zip(sequences, targets_of, spots_of)):
-        text[i, :len(ids)] = ids
-        labels[i, :len(want)] = want
+        text[i, : len(ids)] = ids
+        labels[i, : len(want)] = want
         for t, spot in enumerate(where):
             if spot:
                 spots[i, 0, t] = spot
@@ -141,7 +142,10 @@ def losses(model, batch):
     accuracy = (logits.argmax(-1) == labels[wanted]).float().mean()
     parts = char_logits.float().view(*char_logits.shape[:2], 2, -1).split((KINDS, 21, 28), dim=-1)
     want = torch.from_numpy(chars)
-    char = sum(F.cross_entropy(p.flatten(0, 2), want[..., i].flatten(), ignore_index=IGNORE) if (want[..., i] != IGNORE).any() else 0.0 for i, p in enumerate(parts))
+    char = sum(
+        F.cross_entropy(p.flatten(0, 2), want[..., i].flatten(), ignore_index=IGNORE) if (want[..., i] != IGNORE).any() else 0.0
+        for i, p in enumerate(parts)
+    )
     centre = (torch.arange(images.shape[2] // 16).float() * 16 + 8).repeat(2)
     where = torch.from_numpy(spots)
     hit = (centre > where[..., :1] - 8) & (centre < where[..., 1:] + 8) & (where[..., 1:] >= 0)
@@ -211,8 +215,18 @@ def train(rank, args, end, start_of, queue, progress, average, stop):
             sums += (token.item(), float(char.detach()), point.item(), accuracy.item(), 1)
             if time.time() - last_report > 30:
                 mean = (sums[:4] / sums[4]).tolist()
-                record = dict(step=optimiser.steps, rows=seen, hours=round(seconds / 3600, 4), loss=round(mean[0], 4), char=round(mean[1], 4), point=round(mean[2], 4), accuracy=round(mean[3], 4),
-                              progress=round(done, 4), step_s=round((time.time() - last_report) / float(sums[4]), 3), queue=queue.qsize())
+                record = dict(
+                    step=optimiser.steps,
+                    rows=seen,
+                    hours=round(seconds / 3600, 4),
+                    loss=round(mean[0], 4),
+                    char=round(mean[1], 4),
+                    point=round(mean[2], 4),
+                    accuracy=round(mean[3], 4),
+                    progress=round(done, 4),
+                    step_s=round((time.time() - last_report) / float(sums[4]), 3),
+                    queue=queue.qsize(),
+                )
                 log.write(json.dumps(record) + "\n")
                 log.flush()
                 print(record, flush=True)
@@ -237,14 +251,21 @@ def main():
     args = parser.parse_args()
     args.run.mkdir(parents=True, exist_ok=True)
     now = time.time()
-    end = datetime.datetime.fromisoformat(args.until).replace(tzinfo=datetime.timezone.utc).timestamp() if args.until else now + 60 * args.minutes
+    end = (
+        datetime.datetime.fromisoformat(args.until).replace(tzinfo=datetime.timezone.utc).timestamp()
+        if args.until
+        else now + 60 * args.minutes
+    )
     progress = multiprocessing.Value("d", 0.0)
     queue = multiprocessing.Queue(maxsize=32)
     average = Averager(args.processes, sum(p.numel() for p in RxSmall().parameters()))
     stop = multiprocessing.Event()
     # Fresh seeds at each start: a resumed run must not see the same rows again.
     workers = [multiprocessing.Process(target=draw_batches, args=(queue, progress, args.formulary, int(now), args.columns), daemon=True)]
-    workers += [multiprocessing.Process(target=train, args=(rank, args, end, now, queue, progress, average, stop), daemon=True) for rank in range(args.processes)]
+    workers += [
+        multiprocessing.Process(target=train, args=(rank, args, end, now, queue, progress, average, stop), daemon=True)
+        for rank in range(args.processes)
+    ]
     for worker in workers:
         worker.start()
     # A polite stop ends as the end of the time does: with a checkpoint.

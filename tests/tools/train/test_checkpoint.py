@@ -3,6 +3,7 @@
 The same pictures and texts serve the C++ tests, so both sides are held to one answer. Plain Python: exit status 1 on a failure,
 0 with a message where torch or transformers is not installed.
 """
+
 import json
 import pathlib
 import sys
@@ -31,7 +32,7 @@ def main():
         ids = torch.tensor([tokenizer.convert_tokens_to_ids(["<|vision_start|>"] + ["<|image_pad|>"] * count + ["<|vision_end|>"])])
         image_token = tokenizer.convert_tokens_to_ids("<|image_pad|>")
         out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=(ids == image_token).int(), **inputs)
-        got = tokenizer.decode(out[0, ids.shape[1]:], skip_special_tokens=True)
+        got = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
         print(("ok    " if got == want else "WRONG ") + f"{name}: {got}" + ("" if got == want else f"   (expected {want})"))
         failures += got != want
     return 1 if failures else 0
