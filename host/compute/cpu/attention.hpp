@@ -1,0 +1,58 @@
+/** @file attention.hpp
+ *  An attention call after it has been checked, shared by the files that do parts of it.
+ */
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "host/compute/cpu/kv_cache.hpp"
+#include "host/compute/cpu/scratch.hpp"
+#include "host/compute/cpu/state.hpp"
+
+namespace vlm::cpu {
+
+/** Everything that the kernels need; made by check_attention. */
+struct AttentionCall {
+    View q, k, v, out;
+    View mask, key_bias, key_rows, key_cos, key_sin, last_row_scores, weights;
+    int64_t rows = 0, heads = 0, keys = 0;
+    int64_t group = 1;   ///< Query heads per key head.
+    int64_t rotary = 0;  ///< Frequencies of key_cos, 0 when keys are rotated already.
+    float scale = 1, softcap = 0;
+    PageLayout layout;
+    std::vector<std::byte*> pages;    ///< Of the cache, or of `k` and `v`.
+    std::vector<int32_t> begin, end;  ///< Visible range of each row, inside [0, keys].
+    const Kernels* kernels = nullptr;
+    bool bf16_products = false;
+    std::unique_ptr<ScratchBuffer> packed;  ///< Pages of keys that are not cached.
+
+    bool virtual_keys() const { return key_rows.bytes != nullptr || rotary > 0; }
+};
+
+/** Keys and values of one head in one page. */
+struct HeadPage {
+    const std::byte* keys;
+    const std::byte* values;
+};
+
+/** Checks `args`, appends to the cache and packs what is not cached. */
+void prepare_attention(State& state, const vlm_attention& args, AttentionCall& call);
+
+/** Page `index` of key head `head`: in place, or gathered and rotated into `staging` (one head's elements) for virtual
+ * keys. */
+HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging);
+
+/** Logits of `rows` query rows times the keys of a page, `[rows][64]` into `tile`; `q` is f32 or bf16 as
+ * call.bf16_products says. */
+void multiply_keys(const AttentionCall& call, const void* q, int64_t ldq, int64_t rows, const HeadPage& page,
+                   float* tile);
+
+/** Elements between query rows in the buffer of gather_queries. */
+int64_t query_stride(const AttentionCall& call);
+/** Copies query rows (`row * group + head of the group`, flattened) of a key head into `q`. */
+void gather_queries(const AttentionCall& call, int64_t head, int64_t first, int64_t count, void* q);
+
+/** Fills last_row_scores and weights. */
+void write_weights(State& state, const AttentionCall& call);
+
+}  // namespace vlm::cpu

@@ -1,0 +1,193 @@
+/** @file cpu_compute.cpp
+ *  Fills the table, keeps the counters, and holds the edge between exceptions and statuses.
+ */
+#include "host/compute/cpu/cpu_compute.hpp"
+
+#include "host/base/cpu_features.hpp"
+#include "host/base/log.hpp"
+#include "host/compute/cpu/memory.hpp"
+#include "host/compute/cpu/state.hpp"
+#include "host/compute/cpu/table.hpp"
+
+namespace vlm {
+
+namespace {
+
+constexpr std::array<const char*, static_cast<size_t>(Op::count)> kOpNames = {
+    "create", "copy",        "fill",       "linear",       "matmul",       "attention", "rope_table",
+    "rope",   "interpolate", "layer_norm", "rms_norm",     "l2_normalize", "softmax",   "activation",
+    "add",    "multiply",    "gather",     "scatter_mean", "permute",      "patches",   "mean",
+    "argmax", "top_k",       "merge_map",  "keep_map"};
+
+WeightType parse_weights(const std::string& text, Precision mode) {
+    if (text == "auto") return mode == Precision::f32 ? WeightType::f32 : WeightType::bf16;
+    for (const WeightType type : {WeightType::f32, WeightType::bf16, WeightType::int8, WeightType::int4})
+        if (text == weight_type_name(type)) return type;
+    throw invalid_argument("weights \"" + text + "\" is unknown on the CPU; known are auto, f32, bf16, int8, int4");
+}
+
+Precision parse_precision(const std::string& text) {
+    if (text == "f32") return Precision::f32;
+    if (text == "bf16") return Precision::bf16;
+    if (text == "auto") return active_isa() >= Isa::avx512_bf16 ? Precision::bf16 : Precision::f32;
+    throw invalid_argument("dtype \"" + text + "\" is unknown on the CPU; known are auto, f32, bf16");
+}
+
+}  // namespace
+
+const char* weight_type_name(WeightType type) noexcept {
+    static constexpr std::array<const char*, 4> names = {"f32", "bf16", "int8", "int4"};
+    return names[static_cast<size_t>(type)];
+}
+
+const char* op_name(Op op) noexcept {
+    return op < Op::count ? kOpNames[static_cast<size_t>(op)] : "unknown";
+}
+
+uint64_t CpuStatistics::flops() const {
+    uint64_t total = 0;
+    for (const auto& kind : ops) total += kind.flops;
+    return total;
+}
+
+CpuCompute::CpuCompute(const CpuOptions& options) {
+    if (options.scratch_limit < 0)
+        throw invalid_argument("scratch_limit is " + std::to_string(options.scratch_limit) + ", expected 0 or more");
+    state_ = std::make_unique<cpu::State>(options);
+    table_ = {};
+    table_.struct_size = sizeof(table_);
+    table_.abi_version = VLM_ABI_VERSION;
+    table_.impl = state_.get();
+    table_.device = {VLM_DEVICE_CPU, 0};
+    table_.activation_dtype = VLM_DTYPE_F32;
+    table_.create = cpu::create;
+    table_.destroy = cpu::destroy;
+    table_.keep = cpu::keep;
+    table_.release = cpu::release;
+    table_.copy = cpu::copy;
+    table_.fill = cpu::fill;
+    table_.linear_pack = cpu::linear_pack;
+    table_.linear_release = cpu::linear_release;
+    table_.linear = cpu::linear;
+    table_.matmul = cpu::matmul;
+    table_.attention = cpu::attention;
+    table_.kv_create = cpu::kv_create;
+    table_.kv_destroy = cpu::kv_destroy;
+    table_.kv_length = cpu::kv_length;
+    table_.kv_truncate = cpu::kv_truncate;
+    table_.kv_bytes = cpu::kv_bytes;
+    table_.rope_table = cpu::rope_table;
+    table_.rope = cpu::rope;
+    table_.interpolate = cpu::interpolate;
+    table_.layer_norm = cpu::layer_norm;
+    table_.rms_norm = cpu::rms_norm;
+    table_.l2_normalize = cpu::l2_normalize;
+    table_.softmax = cpu::softmax;
+    table_.activation = cpu::activation;
+    table_.add = cpu::add;
+    table_.multiply = cpu::multiply;
+    table_.gather = cpu::gather;
+    table_.scatter_mean = cpu::scatter_mean;
+    table_.permute = cpu::permute;
+    table_.patches = cpu::patches;
+    table_.mean = cpu::mean;
+    table_.argmax = cpu::argmax;
+    table_.top_k = cpu::top_k;
+    table_.merge_map = cpu::merge_map;
+    table_.keep_map = cpu::keep_map;
+}
+
+CpuCompute::~CpuCompute() {
+    cpu::free_all_tensors(*state_);
+}
+
+void CpuCompute::end_run(const vlm_run_context* run) {
+    cpu::free_run_tensors(*state_, run);
+}
+
+CpuStatistics CpuCompute::statistics() const {
+    CpuStatistics s;
+    for (size_t i = 0; i < s.ops.size(); ++i) {
+        const auto& counter = state_->counters[i];
+        s.ops[i] = {counter.calls.load(), counter.flops.load(), counter.nanoseconds.load()};
+    }
+    s.scratch_bytes = state_->scratch.in_use();
+    s.peak_scratch_bytes = state_->scratch.peak();
+    s.packed_bytes = state_->packed_bytes.load();
+    s.kept_bytes = state_->kept_bytes.load();
+    s.kv_bytes = state_->kv_bytes.load();
+    return s;
+}
+
+void CpuCompute::reset_statistics() {
+    for (auto& counter : state_->counters) {
+        counter.calls = 0;
+        counter.flops = 0;
+        counter.nanoseconds = 0;
+    }
+    state_->scratch.reset_peak();
+}
+
+DeviceCounters CpuCompute::counters() const {
+    const CpuStatistics s = statistics();
+    return {static_cast<double>(s.flops()), s.packed_bytes + s.kept_bytes, s.peak_scratch_bytes};
+}
+
+std::string CpuCompute::description() const {
+    const int threads = state_->pool.threads();
+    return std::string("CPU, ") + isa_name(active_isa()) + ", " +
+           (state_->options.mode == Precision::f32 ? "f32" : "bf16") + " with " +
+           weight_type_name(state_->options.weights) + " weights, " + std::to_string(threads) +
+           (threads == 1 ? " thread" : " threads");
+}
+
+const std::string& CpuCompute::load_error() noexcept {
+    return cpu::load_error_slot();
+}
+
+std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options) {
+    CpuOptions cpu_options;
+    cpu_options.mode = parse_precision(options.dtype);
+    cpu_options.weights = parse_weights(options.weights, cpu_options.mode);
+    if (options.threads != 0) ThreadPool::global().set_threads(options.threads);
+    return std::make_shared<CpuCompute>(cpu_options);
+}
+
+namespace cpu {
+
+std::string& load_error_slot() noexcept {
+    thread_local std::string message;
+    return message;
+}
+
+vlm_status report(const vlm_run_context* run, vlm_status code, const char* op, const std::string& message) noexcept {
+    try {
+        const std::string text = std::string(op) + ": " + message;
+        if (run != nullptr && run->error != nullptr) {
+            run->error(run->host, code, text.c_str());
+        } else {
+            load_error_slot() = text;
+            log_message(VLM_LOG_ERROR, "cpu", text);
+        }
+    } catch (...) {
+        return code;  // Without memory for the message the code has to do.
+    }
+    return code;
+}
+
+vlm_status report_exception(const vlm_run_context* run, const char* op) noexcept {
+    try {
+        throw;
+    } catch (const Error& error) {
+        return report(run, error.code(), op, error.what());
+    } catch (const std::bad_alloc&) {
+        return report(run, VLM_STATUS_RESOURCE_EXHAUSTED, op, "out of memory");
+    } catch (const std::exception& error) {
+        return report(run, VLM_STATUS_INTERNAL, op, error.what());
+    } catch (...) {
+        return report(run, VLM_STATUS_UNKNOWN, op, "a foreign exception");
+    }
+}
+
+}  // namespace cpu
+}  // namespace vlm

@@ -1,0 +1,134 @@
+/** @file cpu_compute.hpp
+ *  The CPU as a compute device: the whole `vlm_compute` table, its counters and its scratch memory.
+ *
+ *  Activations are f32 on this device whatever the precision; kernels convert while they pack, which costs nothing that
+ * can be measured beside a product and leaves norms, softmax and residuals exact. Two precisions stand side by side:
+ * `f32` is the parity mode, and gives the same bits for every number of threads; `bf16` multiplies in bf16 and adds in
+ * f32.
+ */
+#pragma once
+#include <vlm/compute.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "host/base/thread_pool.hpp"
+#include "host/compute/device.hpp"
+
+namespace vlm {
+
+/** In what the dense products multiply. Sums are always f32. */
+enum class Precision { f32, bf16 };
+
+/** How the weights of linear layers are stored. */
+enum class WeightType { f32, bf16, int8, int4 };
+
+/** "f32", "bf16", "int8" or "int4". */
+const char* weight_type_name(WeightType type) noexcept;
+
+/** Kinds of operations that are counted apart. */
+enum class Op {
+    create,
+    copy,
+    fill,
+    linear,
+    matmul,
+    attention,
+    rope_table,
+    rope,
+    interpolate,
+    layer_norm,
+    rms_norm,
+    l2_normalize,
+    softmax,
+    activation,
+    add,
+    multiply,
+    gather,
+    scatter_mean,
+    permute,
+    patches,
+    mean,
+    argmax,
+    top_k,
+    merge_map,
+    keep_map,
+    count
+};
+
+/** Name of the table's function, "rms_norm". */
+const char* op_name(Op op) noexcept;
+
+/** How the device computes. */
+struct CpuOptions {
+    Precision mode = Precision::f32;
+    WeightType weights = WeightType::f32;
+    ThreadPool* pool = nullptr;  ///< NULL: ThreadPool::global().
+    int64_t scratch_limit = 0;   ///< Most bytes of scratch memory over all contexts; 0: no limit.
+    bool timing = false;         ///< Measure the time of every call (two clock reads each).
+};
+
+/** What one kind of operation has done so far. */
+struct OpStatistics {
+    uint64_t calls = 0;
+    uint64_t flops = 0;  ///< Multiplications and additions of dense products and attention, as shapes and masks say.
+    uint64_t nanoseconds = 0;  ///< Only with CpuOptions::timing.
+};
+
+/** Counters since the object was made (or reset). */
+struct CpuStatistics {
+    std::array<OpStatistics, static_cast<size_t>(Op::count)> ops{};
+    int64_t scratch_bytes = 0;       ///< Scratch memory in use now.
+    int64_t peak_scratch_bytes = 0;  ///< Most that was in use at once.
+    int64_t packed_bytes = 0;        ///< Packed weights alive now.
+    int64_t kept_bytes = 0;          ///< Tensors made by `keep` alive now.
+    int64_t kv_bytes = 0;            ///< Pages of all KV caches alive now.
+
+    const OpStatistics& op(Op kind) const { return ops[static_cast<size_t>(kind)]; }
+    uint64_t flops() const;
+};
+
+namespace cpu {
+class State;
+}
+
+/** The CPU device. All functions of the table may be called from several threads for different contexts. */
+class CpuCompute final : public Device {
+  public:
+    /** @throws Error INVALID_ARGUMENT for a negative scratch limit. */
+    explicit CpuCompute(const CpuOptions& options = {});
+    ~CpuCompute() override;
+    CpuCompute(const CpuCompute&) = delete;
+    CpuCompute& operator=(const CpuCompute&) = delete;
+
+    /** The table; valid while this object lives. */
+    const vlm_compute* table() const noexcept { return &table_; }
+    const vlm_compute* compute() const override { return &table_; }
+    const Allocator& allocator() const override { return Allocator::cpu(); }
+
+    /** Frees what `run` has made with `create` and not destroyed: call it when a run function returns. Contexts are
+     * told apart by `run->host`. */
+    void end_run(const vlm_run_context* run) override;
+
+    CpuStatistics statistics() const;
+    /** Sets the counters of operations and the scratch peak back; not those of memory in use. */
+    void reset_statistics();
+    DeviceCounters counters() const override;
+    std::string description() const override;
+
+    /** The last message of `keep`, `linear_pack` or `kv_create` that failed on this thread: they have no run context.
+     */
+    static const std::string& load_error() noexcept;
+
+  private:
+    std::unique_ptr<cpu::State> state_;
+    vlm_compute table_{};
+};
+
+/** The device for open_device("cpu"): "auto" is bf16 where the processor multiplies bf16 (AVX512_BF16, AMX), else f32.
+ *  @throws Error INVALID_ARGUMENT for an unknown dtype or weights, listing the known ones. */
+std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options);
+
+}  // namespace vlm

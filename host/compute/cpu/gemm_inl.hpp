@@ -1,0 +1,104 @@
+/** @file gemm_inl.hpp
+ *  Rows times a panel: the one dense kernel. `MR` rows and `NV` vectors of outputs stay in registers while the panel
+ * streams by; each activation is broadcast from where it lies, so rows need no packing. Included once per instruction
+ * set.
+ */
+
+namespace {
+
+/** Steps through an f32 panel one depth at a time. */
+struct PanelF32 {
+    using Element = float;
+    static constexpr int kStep = 1;
+    static F load(const float* panel, int64_t k, int64_t column, int) { return Vec::load(panel + k * kPanel + column); }
+};
+
+/** Steps through a bf16 panel one pair at a time. */
+struct PanelBf16 {
+    using Element = uint16_t;
+    static constexpr int kStep = 2;
+    static F load(const uint16_t* panel, int64_t k, int64_t column, int part) {
+        const uint16_t* pair = panel + k * kPanel + 2 * column;
+        return part == 0 ? Vec::even(pair) : Vec::odd(pair);
+    }
+};
+
+template <class Panel, int MR, int NV>
+void tile(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, int64_t column, float* c,
+          int64_t ldc, bool accumulate) {
+    F sums[MR][NV];
+#pragma GCC unroll 16
+    for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v)
+            sums[m][v] = accumulate ? Vec::load(c + m * ldc + v * Vec::kWidth) : Vec::set(0.0f);
+    const auto step = [&](int64_t k, int part) __attribute__((always_inline)) {
+        F b[NV];
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) b[v] = Panel::load(panel, k, column + v * Vec::kWidth, part);
+#pragma GCC unroll 16
+        for (int m = 0; m < MR; ++m) {
+            const F x = Vec::set(a[m * lda + k + part]);
+#pragma GCC unroll 8
+            for (int v = 0; v < NV; ++v) sums[m][v] = Vec::fma(x, b[v], sums[m][v]);
+        }
+    };
+    int64_t k = 0;
+    for (; k + Panel::kStep <= depth; k += Panel::kStep) {
+        step(k, 0);
+        if constexpr (Panel::kStep == 2) step(k, 1);
+    }
+    if (k < depth) step(k, 0);
+#pragma GCC unroll 16
+    for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) Vec::store(c + m * ldc + v * Vec::kWidth, sums[m][v]);
+}
+
+/** All columns of the panel for exactly MR rows: few rows take the whole width at once, many take it in slices. */
+template <class Panel, int MR>
+void tiles(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, float* c, int64_t ldc,
+           bool accumulate) {
+    constexpr int kAll = static_cast<int>(kPanel) / Vec::kWidth;
+    constexpr int kVecs = MR * kAll <= Vec::kTileRows * Vec::kTileVecs && kAll <= 8 ? kAll : Vec::kTileVecs;
+    for (int64_t column = 0; column < kPanel; column += kVecs * Vec::kWidth)
+        tile<Panel, MR, kVecs>(a, lda, panel, depth, column, c + column, ldc, accumulate);
+}
+
+template <class Panel, int MR>
+void remaining(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, float* c, int64_t ldc,
+               int64_t rows, bool accumulate) {
+    if constexpr (MR > 0) {
+        if (rows == MR) return tiles<Panel, MR>(a, lda, panel, depth, c, ldc, accumulate);
+        remaining<Panel, MR - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+    }
+}
+
+template <class Panel>
+void gemm(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, float* c, int64_t ldc,
+          int64_t rows, bool accumulate) {
+    constexpr int kRows = Vec::kTileRows;
+    for (; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc)
+        tiles<Panel, kRows>(a, lda, panel, depth, c, ldc, accumulate);
+    remaining<Panel, kRows - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+}
+
+void gemm_f32(const float* a, int64_t lda, const float* panel, int64_t depth, float* c, int64_t ldc, int64_t rows,
+              bool accumulate) {
+    gemm<PanelF32>(a, lda, panel, depth, c, ldc, rows, accumulate);
+}
+
+void gemm_f32_bf16(const float* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
+                   int64_t rows, bool accumulate) {
+    gemm<PanelBf16>(a, lda, panel, depth, c, ldc, rows, accumulate);
+}
+
+/** The table of this instruction set. */
+constexpr Kernels make_kernels(Isa isa, GemmBf16 gemm_bf16) {
+    return {isa,          gemm_f32,         gemm_f32_bf16,  gemm_bf16,
+            epilogue_row, softmax_step_row, activation_row, layer_norm_row,
+            rms_norm_row, l2_normalize_row, softmax_row,    add_row,
+            multiply_row, scale_row,        to_bf16_row};
+}
+
+}  // namespace

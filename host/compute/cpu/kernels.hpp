@@ -1,0 +1,103 @@
+/** @file kernels.hpp
+ *  The innermost loops, as one table of functions per instruction set.
+ *
+ *  Everything dense is one shape of work: a block of rows times a *panel*, 32 outputs wide, whose memory is read from
+ * front to back. Weights, cached keys and cached values are all stored as panels, so linear layers and both products of
+ * attention share one kernel per element type. The panel layout is the same for every instruction set:
+ *   - f32:  `[depth][32]`
+ *   - bf16: `[depth / 2][32][2]`, pairs of consecutive depth, which is what vdpbf16ps and the AMX tiles read; unpacking
+ * to f32 is a shift or a mask.
+ *
+ *  Every sum runs over the depth in rising order in one accumulator per output. So neither blocking, nor the number of
+ * rows, nor the number of threads changes a bit of the result on a given instruction set.
+ */
+#pragma once
+#include <cstdint>
+
+#include "host/base/cpu_features.hpp"
+
+namespace vlm::cpu {
+
+/** Outputs of one panel. */
+inline constexpr int64_t kPanel = 32;
+/** Depth of bf16 panels is padded to this: one AMX tile of 32 pairs' halves. */
+inline constexpr int64_t kPairDepth = 32;
+
+/** `c[rows][32] (+)= a[rows][depth] panel`; `lda`, `ldc` in elements. */
+using GemmF32 = void (*)(const float* a, int64_t lda, const float* panel, int64_t depth, float* c, int64_t ldc,
+                         int64_t rows, bool accumulate);
+/** The same with a bf16 panel that is widened to f32: exact products of f32 activations. */
+using GemmF32Bf16 = void (*)(const float* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
+                             int64_t rows, bool accumulate);
+/** The same with bf16 activations; `depth` is a multiple of kPairDepth and `a` is zero behind the true depth. */
+using GemmBf16 = void (*)(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
+                          int64_t rows, bool accumulate);
+
+/** One row of an epilogue: `out = residual + scale * act(sum + bias)`, or `… * (up + up_bias)` when gated. Pointers
+ * other than `sum` and `out` may be NULL. */
+struct EpilogueRow {
+    const float* sum;
+    const float* bias;
+    const float* up;
+    const float* up_bias;
+    const float* scale;  ///< Per output; NULL: `scale_all`.
+    const float* residual;
+    float* out;
+    int64_t n;
+    uint32_t activation;  ///< VLM_ACT_*.
+    float scale_all;
+};
+
+/** One row of a tile of attention logits. `logits[0, n)` become weights relative to the running maximum. */
+struct SoftmaxStep {
+    float* logits;
+    int64_t n;
+    float scale;
+    float softcap;        ///< 0: none.
+    const float* bias;    ///< Per key, or NULL.
+    const uint8_t* mask;  ///< Per key, 0: invisible; or NULL.
+    float maximum;        ///< In and out: running maximum, -infinity at first.
+    float sum;            ///< In and out: running sum of weights.
+    float correction;     ///< Out: what earlier weights have to be multiplied with.
+};
+
+struct Kernels {
+    Isa isa;
+    GemmF32 gemm_f32;
+    GemmF32Bf16 gemm_f32_bf16;
+    GemmBf16 gemm_bf16;  ///< NULL where the processor cannot multiply bf16.
+    void (*epilogue)(const EpilogueRow& row);
+    void (*softmax_step)(SoftmaxStep& step);
+    /** `y = act(x)`. */
+    void (*activation)(uint32_t act, const float* x, float* y, int64_t n);
+    /** gamma and beta may be NULL. */
+    void (*layer_norm)(const float* x, const float* gamma, const float* beta, float eps, float* y, int64_t n);
+    void (*rms_norm)(const float* x, const float* gamma, float eps, float offset, float* y, int64_t n);
+    void (*l2_normalize)(const float* x, float eps, float* y, int64_t n);
+    void (*softmax)(const float* x, float* y, int64_t n);
+    /** `y = a + scale * b`. */
+    void (*add)(const float* a, const float* b, float scale, float* y, int64_t n);
+    /** `y = a * b`. */
+    void (*multiply)(const float* a, const float* b, float* y, int64_t n);
+    /** `y = scale * x`. */
+    void (*scale)(const float* x, float scale, float* y, int64_t n);
+    /** Rounds to nearest even. */
+    void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+};
+
+/** The table for `isa` (or the best level below it). */
+const Kernels& kernels_for(Isa isa);
+/** The table for active_isa(). */
+const Kernels& kernels();
+
+namespace detail {
+const Kernels& scalar_kernels();
+#if defined(__x86_64__)
+const Kernels& avx2_kernels();
+const Kernels& avx512_kernels();
+/** avx512 with products in bf16. */
+const Kernels& bf16_kernels();
+#endif
+}  // namespace detail
+
+}  // namespace vlm::cpu

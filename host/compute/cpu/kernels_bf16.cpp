@@ -1,0 +1,88 @@
+/** @file kernels_bf16.cpp
+ *  The AVX-512 kernels with products in bf16 (vdpbf16ps: two products and two additions per lane, in f32). The sum over
+ * a pair is one step, so it is not the same rounding as the widened kernel; it is what other runtimes compute in bf16.
+ * See the note on linkage in kernels_avx512.cpp.
+ */
+#if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 takes the undefined operand of its own AVX-512 intrinsics for a mistake (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#include <vlm/linear.h>
+
+#include "host/compute/cpu/kernels.hpp"
+
+#if defined(__clang__)
+#pragma clang attribute push( \
+    __attribute__((target("avx2,fma,f16c,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,f16c,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
+#endif
+
+#include "host/compute/cpu/vec_avx512.hpp"
+
+namespace vlm::cpu {
+
+#include "host/compute/cpu/kernels_inl.hpp"
+
+namespace {
+
+template <int MR>
+void tile_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
+               bool accumulate) {
+    __m512 sums[MR][2];
+#pragma GCC unroll 16
+    for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v)
+            sums[m][v] = accumulate ? _mm512_loadu_ps(c + m * ldc + 16 * v) : _mm512_setzero_ps();
+    for (int64_t k = 0; k < depth; k += 2) {
+        const __m512bh b0 = (__m512bh)_mm512_loadu_si512(panel + k * kPanel);
+        const __m512bh b1 = (__m512bh)_mm512_loadu_si512(panel + k * kPanel + 32);
+#pragma GCC unroll 16
+        for (int m = 0; m < MR; ++m) {
+            int pair;
+            __builtin_memcpy(&pair, a + m * lda + k, sizeof(pair));
+            const __m512bh x = (__m512bh)_mm512_set1_epi32(pair);
+            sums[m][0] = _mm512_dpbf16_ps(sums[m][0], x, b0);
+            sums[m][1] = _mm512_dpbf16_ps(sums[m][1], x, b1);
+        }
+    }
+#pragma GCC unroll 16
+    for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v) _mm512_storeu_ps(c + m * ldc + 16 * v, sums[m][v]);
+}
+
+template <int MR>
+void remaining_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
+                    int64_t rows, bool accumulate) {
+    if constexpr (MR > 0) {
+        if (rows == MR) return tile_bf16<MR>(a, lda, panel, depth, c, ldc, accumulate);
+        remaining_bf16<MR - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+    }
+}
+
+void gemm_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
+               int64_t rows, bool accumulate) {
+    constexpr int kRows = Vec::kTileRows;
+    for (; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc)
+        tile_bf16<kRows>(a, lda, panel, depth, c, ldc, accumulate);
+    remaining_bf16<kRows - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+}
+
+}  // namespace
+
+const Kernels& detail::bf16_kernels() {
+    static constexpr Kernels table = make_kernels(Isa::avx512_bf16, gemm_bf16);
+    return table;
+}
+
+}  // namespace vlm::cpu
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

@@ -1,0 +1,227 @@
+/** @file linear.cpp
+ *  `y = epilogue(x W^T + b)` over packed panels.
+ *
+ *  Two regimes. With many rows the work is cut into blocks of rows times a few panels; the depth runs in blocks of 32
+ * KB of a panel, which then stays in the first-level cache while all rows of the block pass by. Blocks that share
+ * panels follow each other, so that weights come from memory once. With few rows (decoding) a panel is read once from
+ * front to back, which is all that matters then. In both, sums stay in a small tile until the epilogue writes them, so
+ * the output is touched once.
+ *
+ *  The cut depends on shapes only, never on the number of threads.
+ */
+#include "host/compute/cpu/linear.hpp"
+
+#include <algorithm>
+
+#include "host/compute/cpu/memory.hpp"
+#include "host/compute/cpu/state.hpp"
+#include "host/compute/cpu/table.hpp"
+#include "host/compute/cpu/view.hpp"
+
+namespace vlm::cpu {
+
+namespace {
+
+constexpr int64_t kMaxRowBlock = 112;
+constexpr int64_t kMaxPanels = 4;
+constexpr int64_t kFewRows = 16;
+
+void multiply_f32(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
+                  int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate) {
+    kernels.gemm_f32(static_cast<const float*>(a) + begin, lda, reinterpret_cast<const float*>(panel) + begin * kPanel,
+                     depth, c, ldc, rows, accumulate);
+}
+
+void multiply_f32_bf16(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
+                       int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate) {
+    kernels.gemm_f32_bf16(static_cast<const float*>(a) + begin, lda,
+                          reinterpret_cast<const uint16_t*>(panel) + begin * kPanel, depth, c, ldc, rows, accumulate);
+}
+
+void multiply_bf16(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
+                   int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate) {
+    kernels.gemm_bf16(static_cast<const uint16_t*>(a) + begin, lda,
+                      reinterpret_cast<const uint16_t*>(panel) + begin * kPanel, depth, c, ldc, rows, accumulate);
+}
+
+/** One row per kernel; the first that fits is taken. */
+struct Choice {
+    WeightType type;
+    bool needs_bf16_mode;
+    int64_t max_rows;
+    LinearKernel kernel;
+};
+constexpr int64_t kAnyRows = INT64_MAX;
+constexpr Choice kChoices[] = {
+    {WeightType::f32, false, kAnyRows, {"f32", ActivationForm::f32, 256, multiply_f32}},
+    {WeightType::bf16, true, kAnyRows, {"bf16", ActivationForm::bf16, 512, multiply_bf16}},
+    {WeightType::bf16, false, kAnyRows, {"f32 x bf16", ActivationForm::f32, 512, multiply_f32_bf16}},
+};
+
+/** What a call has been checked to be. */
+struct Call {
+    const vlm_linear* layer;
+    const LinearKernel* kernel;
+    const Kernels* kernels;
+    const void* a;
+    int64_t lda;
+    int64_t rows;
+    bool gated;
+    uint32_t activation;
+    const float* scale;  ///< `[outputs]`, or NULL.
+    float scale_all;
+    const Rows* residual;
+    const Rows* y;
+};
+
+/** Sums of rows [row, row + count) for `panel`, into `tile`. */
+void multiply_panel(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t begin, int64_t depth,
+                    float* tile, int64_t ldc) {
+    const int64_t element = call.kernel->form == ActivationForm::f32 ? 4 : 2;
+    const auto* a = static_cast<const std::byte*>(call.a) + row * call.lda * element;
+    call.kernel->multiply(*call.kernels, a, call.lda, call.layer->panel(panel), begin, depth, tile, ldc, count,
+                          begin > 0);
+}
+
+/** Everything of rows [row, row + count) and panels [panel, panel + panels) of the gate segment or of all segments. */
+void run_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, bool block_depth) {
+    const vlm_linear& layer = *call.layer;
+    const int64_t halves = call.gated ? 2 : 1;
+    const int64_t ldc = halves * panels * kPanel;
+    alignas(64) float tile[kMaxRowBlock * kMaxPanels * kPanel];
+    const int64_t total = call.kernel->form == ActivationForm::f32 ? layer.in : layer.depth;
+    const int64_t step = block_depth ? call.kernel->depth_block : total;
+    for (int64_t k = 0; k < total; k += step) {
+        const int64_t depth = std::min(step, total - k);
+        for (int64_t h = 0; h < halves; ++h)
+            for (int64_t p = 0; p < panels; ++p)
+                multiply_panel(call, row, count, panel + p + h * layer.segment_panels, k, depth,
+                               tile + (h * panels + p) * kPanel, ldc);
+    }
+    for (int64_t p = 0; p < panels; ++p) {
+        const int64_t index = panel + p;
+        const int64_t inside = index % layer.segment_panels * kPanel;
+        const int64_t output = index / layer.segment_panels * layer.segment_outputs + inside;
+        EpilogueRow epilogue{};
+        epilogue.n = std::min(kPanel, layer.segment_outputs - inside);
+        epilogue.bias = layer.bias.empty() ? nullptr : layer.bias.data() + index * kPanel;
+        if (call.gated && epilogue.bias != nullptr) epilogue.up_bias = epilogue.bias + layer.segment_panels * kPanel;
+        epilogue.scale = call.scale != nullptr ? call.scale + output : nullptr;
+        epilogue.scale_all = call.scale_all;
+        epilogue.activation = call.activation;
+        for (int64_t r = 0; r < count; ++r) {
+            epilogue.sum = tile + r * ldc + p * kPanel;
+            if (call.gated) epilogue.up = epilogue.sum + panels * kPanel;
+            if (call.residual != nullptr) epilogue.residual = call.residual->row(row + r) + output;
+            epilogue.out = call.y->row(row + r) + output;
+            call.kernels->epilogue(epilogue);
+        }
+    }
+}
+
+void run_blocks(State& state, const Call& call) {
+    const vlm_linear& layer = *call.layer;
+    const bool few = call.rows <= kFewRows;
+    const int64_t segments = call.gated ? 1 : layer.segments;
+    const int64_t panels = segments * layer.segment_panels;
+    const int64_t group = few ? 1 : call.gated ? kMaxPanels / 2 : kMaxPanels;
+    const int64_t groups = (panels + group - 1) / group;
+    const int64_t blocks = (call.rows + kMaxRowBlock - 1) / kMaxRowBlock;
+    const int64_t even = (call.rows + blocks - 1) / blocks;
+    const int64_t block = few ? call.rows : std::min(kMaxRowBlock, (even + 13) / 14 * 14);
+    const int64_t row_blocks = (call.rows + block - 1) / block;
+    state.pool.parallel_for(0, groups * row_blocks, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t item = begin; item < end; ++item) {
+            const int64_t panel = item / row_blocks * group, row = item % row_blocks * block;
+            run_block(call, row, std::min(block, call.rows - row), panel, std::min(group, panels - panel), !few);
+        }
+    });
+}
+
+/** Reads and checks the epilogue. */
+void read_epilogue(const vlm_epilogue& epilogue, const View& y, Call& call, std::unique_ptr<Rows>& residual) {
+    if (epilogue.struct_size < sizeof(vlm_epilogue) || epilogue.struct_size > VLM_STRUCT_SIZE_MAX)
+        throw invalid_argument("epilogue has struct_size " + std::to_string(epilogue.struct_size) + ", expected " +
+                               std::to_string(sizeof(vlm_epilogue)));
+    if (epilogue.activation > VLM_ACT_SIGMOID)
+        throw invalid_argument("activation " + std::to_string(epilogue.activation) + " is unknown");
+    call.activation = epilogue.activation;
+    if (epilogue.residual != nullptr) {
+        const View r = view_of(epilogue.residual, "residual", VLM_DTYPE_F32);
+        if (r.elements != y.elements || r.last() != y.last()) expect_same_shape(r, y);
+        residual = std::make_unique<Rows>(r);
+        call.residual = residual.get();
+    }
+    if (epilogue.scale != nullptr) {
+        const View s = compact_view(epilogue.scale, "scale", VLM_DTYPE_F32);
+        if (s.elements == y.last() && s.elements != 1) {
+            call.scale = s.data<float>();
+        } else if (s.elements == 1) {
+            call.scale_all = *s.data<float>();
+        } else {
+            throw invalid_argument(s.text() + ", expected [" + std::to_string(y.last()) + "] or [1]");
+        }
+    }
+}
+
+}  // namespace
+
+const LinearKernel& linear_kernel(WeightType type, Precision mode, const Kernels& kernels, int64_t rows) {
+    for (const Choice& choice : kChoices) {
+        if (choice.type != type || rows > choice.max_rows) continue;
+        if (choice.needs_bf16_mode && (mode != Precision::bf16 || kernels.gemm_bf16 == nullptr)) continue;
+        return choice.kernel;
+    }
+    throw unimplemented(std::string("no kernel for ") + weight_type_name(type) + " weights");
+}
+
+vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm_linear* layer, const vlm_tensor* x,
+                  const vlm_epilogue* epilogue, vlm_tensor* y) {
+    return guarded(self, run, Op::linear, [&](State& state) {
+        if (layer == nullptr) throw invalid_argument("the layer is NULL");
+        Call call{};
+        call.layer = layer;
+        call.kernels = &kernels();
+        call.scale_all = 1.0f;
+        call.gated = epilogue != nullptr && epilogue->gated != 0;
+        const View xv = view_of(x, "x", VLM_DTYPE_F32), yv = view_of(y, "y", VLM_DTYPE_F32);
+        if (call.gated && layer->segments != 2)
+            throw invalid_argument(layer->name + " has " + std::to_string(layer->out) +
+                                   " outputs, which is odd: no gate and up halves");
+        const int64_t outputs = call.gated ? layer->segment_outputs : layer->out;
+        if (xv.ndim < 1 || yv.ndim < 1 || xv.last() != layer->in || yv.last() != outputs ||
+            xv.elements / layer->in != yv.elements / outputs)
+            throw invalid_argument(xv.text() + " and " + yv.text() + " do not fit " + layer->name +
+                                   ": expected [rows, " + std::to_string(layer->in) + "] and [rows, " +
+                                   std::to_string(outputs) + "]");
+        call.rows = xv.elements / layer->in;
+        std::unique_ptr<Rows> residual;
+        if (epilogue != nullptr) read_epilogue(*epilogue, yv, call, residual);
+        const Rows to(yv);
+        call.y = &to;
+        call.kernel = &linear_kernel(layer->type, state.options.mode, *call.kernels, call.rows);
+        if (call.rows == 0) return;
+        std::unique_ptr<ScratchBuffer> copied, rounded;
+        const Rows from(with_uniform_rows(state, xv, copied));
+        call.a = from.row(0);
+        call.lda = from.stride();
+        if (call.kernel->form == ActivationForm::bf16) {
+            rounded = std::make_unique<ScratchBuffer>(state.scratch, checked_product(call.rows, layer->depth, 2));
+            auto* target = rounded->as<uint16_t>();
+            state.pool.parallel_for(0, call.rows, 16, [&](int64_t begin, int64_t end) {
+                for (int64_t r = begin; r < end; ++r) {
+                    uint16_t* row = target + r * layer->depth;
+                    call.kernels->to_bf16(from.row(r), row, layer->in);
+                    std::fill(row + layer->in, row + layer->depth, uint16_t{0});
+                }
+            });
+            call.a = target;
+            call.lda = layer->depth;
+        }
+        run_blocks(state, call);
+        state.count_flops(Op::linear, 2 * static_cast<uint64_t>(call.rows) * static_cast<uint64_t>(layer->in) *
+                                          static_cast<uint64_t>(layer->out));
+    });
+}
+
+}  // namespace vlm::cpu

@@ -1,0 +1,50 @@
+/** @file linear.hpp
+ *  A packed layer, and which kernel multiplies it.
+ */
+#pragma once
+#include <vlm/linear.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/compute/cpu/cpu_compute.hpp"
+#include "host/compute/cpu/kernels.hpp"
+
+/** The outputs are cut into one or two equal segments (two when their number is even, so that the gate and up halves
+ * both begin on a panel), each padded to whole panels. */
+struct vlm_linear {
+    std::string name;
+    int64_t in = 0, out = 0;
+    vlm::WeightType type = vlm::WeightType::f32;
+    int64_t segments = 1;
+    int64_t segment_outputs = 0;  ///< out / segments.
+    int64_t segment_panels = 0;   ///< Panels of one segment.
+    int64_t depth = 0;            ///< `in`, padded for bf16.
+    int64_t panel_bytes = 0;      ///< Bytes of one panel.
+    std::unique_ptr<std::byte, void (*)(void*)> panels{nullptr, nullptr};
+    std::vector<float> bias;  ///< `[segments * segment_panels * 32]`, or empty.
+    int64_t bytes = 0;        ///< Memory of all this.
+
+    const std::byte* panel(int64_t index) const { return panels.get() + index * panel_bytes; }
+};
+
+namespace vlm::cpu {
+
+/** How activations are handed to a kernel. */
+enum class ActivationForm { f32, bf16 };
+
+/** The kernel for one call of linear. */
+struct LinearKernel {
+    const char* name;
+    ActivationForm form;
+    int64_t depth_block;  ///< Depth that is multiplied while one panel's part stays in the first-level cache.
+    /** `c[rows][32] (+)= a panel` for the depths [begin, begin + depth) of the panel. */
+    void (*multiply)(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
+                     int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate);
+};
+
+/** Picks the kernel for weights of `type` on this instruction set. @throws Error UNIMPLEMENTED when there is none. */
+const LinearKernel& linear_kernel(WeightType type, Precision mode, const Kernels& kernels, int64_t rows);
+
+}  // namespace vlm::cpu
