@@ -26,6 +26,11 @@ constexpr uint64_t kBytesLimit = uint64_t{1} << 30;  // positions are kept in 32
 
 constexpr std::string_view kNonfinite[] = {"NaN", "Infinity", "-Infinity"};
 
+/** What can stand between two events of the parser. */
+bool is_blank(char c) {
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == ',' || c == ':';
+}
+
 bool is_delimiter(char c) {
     return std::strchr(" \t\r\n,:[]{}", c) != nullptr && c != '\0';
 }
@@ -171,8 +176,7 @@ class Builder {
     }
 
     void skip_blanks() {
-        while (cursor_ < text_.size() && std::strchr(" \t\r\n,:", text_[cursor_]) != nullptr &&
-               text_[cursor_] != '\0') {
+        while (cursor_ < text_.size() && is_blank(text_[cursor_])) {
             skip_one();
         }
     }
@@ -325,6 +329,18 @@ std::string read_file(const std::string& path, const std::string& name, uint64_t
     return text;
 }
 
+/** Room for what the text can hold, so that a large vocabulary is not copied over and over while it grows. Each value
+ * but the root follows a comma or an opening bracket; the cap keeps a text made of commas from claiming many times its
+ * size. */
+void reserve_for(Tree& tree, std::string_view text) {
+    constexpr size_t kMost = size_t{1} << 22;
+    const auto opens = std::count_if(text.begin(), text.end(), [](char c) { return c == ',' || c == '[' || c == '{'; });
+    const size_t values = std::min(static_cast<size_t>(opens) + 1, kMost);
+    tree.nodes.reserve(values);
+    tree.children.reserve(2 * values);
+    tree.text.reserve(text.size());
+}
+
 uint64_t bytes_limit(const ParseOptions& options) {
     return std::min(options.max_bytes, kBytesLimit);
 }
@@ -344,14 +360,12 @@ Document Document::from_text(std::string_view text, const std::string& name, con
     if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
         throw error_at(*tree, 1, "", "is empty; expected JSON");
     }
+    reserve_for(*tree, text);
     Builder builder(text, *tree, std::clamp(options.max_depth, 1, kDepthLimit));
     const std::string masked = options.allow_nonfinite ? mask_nonfinite(text) : std::string();
     const std::string_view input = options.allow_nonfinite ? std::string_view(masked) : text;
     nlohmann::json::sax_parse(input.begin(), input.end(), &builder);
     builder.finish();
-    tree->nodes.shrink_to_fit();
-    tree->children.shrink_to_fit();
-    tree->text.shrink_to_fit();
     return Document(tree);
 }
 

@@ -26,10 +26,12 @@ struct Node {
     uint32_t line = 0, column = 0;
     uint32_t key_line = 0;
     uint32_t parent = 0;
-    Extent key;         ///< in `text`, for members of an object
-    Extent extent;      ///< string: in `text`; array, object: in `children`
-    uint64_t bits = 0;  ///< boolean, integer (two's complement)
-    double number = 0;  ///< kind number
+    Extent key;  ///< in `text`, for members of an object
+    union {
+        Extent extent = {};  ///< string: in `text`; array, object: in `children`
+        uint64_t bits;       ///< boolean, integer (two's complement)
+        double number;       ///< kind number
+    };
 };
 
 /** A whole document. Node 0 is the root. */

@@ -119,9 +119,11 @@ std::string path_of(const Tree& tree, uint32_t node) {
     for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
         const Node& parent = tree.nodes[tree.nodes[*it].parent];
         if (parent.kind == Kind::array) {
-            const auto siblings = tree.in_order(parent);
-            const auto place = std::find(siblings.begin(), siblings.end(), *it);
-            path += '[' + std::to_string(place - siblings.begin()) + ']';
+            // Counted, because the parser asks for paths while the array is still open.
+            const uint32_t array = tree.nodes[*it].parent;
+            const auto is_sibling = [array](const Node& other) { return other.parent == array; };
+            const auto first = tree.nodes.begin() + array + 1;
+            path += '[' + std::to_string(std::count_if(first, tree.nodes.begin() + *it, is_sibling)) + ']';
             continue;
         }
         const std::string_view key = tree.key_of(*it);
@@ -200,7 +202,8 @@ uint64_t Value::as_uint64() const {
 
 double Value::as_number(double min, double max) const {
     const Node& node = tree_->nodes[index_];
-    double value = node.number;
+    double value = 0;
+    if (node.kind == Kind::number) value = node.number;
     if (node.kind == Kind::integer) {
         value =
             node.above_int64 ? static_cast<double>(node.bits) : static_cast<double>(static_cast<int64_t>(node.bits));

@@ -1,5 +1,5 @@
 /** @file convert.hpp
- *  Element types of checkpoints to and from float, in bulk. Every path (scalar, AVX2 with F16C, AVX-512) gives the same
+ *  Element types of checkpoints to and from float, in bulk. Both paths (scalar, AVX2 with F16C) give the same
  * bits for every input, denormals, infinities and NaN payloads included, so that results cannot depend on the machine.
  * For that reason `vcvtneps2bf16` is not used: it flushes denormals.
  *

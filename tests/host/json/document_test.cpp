@@ -94,6 +94,8 @@ TEST(JsonDocument, RefusesDuplicateKeysWithBothLines) {
     const std::string message = parse_error("{\"p\": {\n\"z\": 1,\n\"a\": 2,\n\"z\":\n 3,\n\"a\": 4}}");
     EXPECT_EQ(message, "f.json:4: p.z: duplicate key; first given in line 2");
     EXPECT_EQ(parse_error("{\"a\":1,\n\"\\u0061\":2}").find("f.json:2: a: duplicate key"), 0U);
+    EXPECT_EQ(parse_error("[0,[{\"a\":1},\n{\"a\":1,\"a\":2}]]"),
+              "f.json:2: [1][1].a: duplicate key; first given in line 2");
     EXPECT_EQ(Document::from_text("[{\"a\":1},{\"a\":2}]", "f").root().size(), 2U);
 }
 
@@ -130,6 +132,10 @@ TEST(JsonDocument, NonfiniteWordsOnlyOnRequest) {
     for (const char* text : {"[5Infinity]", "[Infinity5]", "[-NaN]", "[NaNaN]", "[nan]", "[--Infinity]", "{NaN:1}"}) {
         (void)parse_error(text, python);
     }
+}
+
+TEST(JsonDocument, ATextOfCommasClaimsLittleMemory) {
+    (void)parse_error("[" + std::string(50'000'000, ','));
 }
 
 TEST(JsonDocument, ReadsFilesWithinTheLimit) {
