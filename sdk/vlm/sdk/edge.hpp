@@ -113,7 +113,7 @@ struct Common {
 
 /** Copies of `count` structs behind an array of pointers. */
 template <typename Struct>
-std::vector<Struct> read_all(uint32_t count, Struct* const* sources, const char* name) {
+std::vector<std::remove_const_t<Struct>> read_all(uint32_t count, Struct* const* sources, const char* name) {
     if (count > 0 && sources == nullptr) throw invalid_argument(std::string(name) + ": the array is NULL");
     std::vector<std::remove_const_t<Struct>> copies;
     for (uint32_t i = 0; i < count; ++i) copies.push_back(read_struct(sources[i], name));
