@@ -1,8 +1,8 @@
 /** @file convert.cpp
  *  Kernels carry target attributes, so this file needs no compiler flags; each bulk function converts whole vectors at
  * the level that active_isa() allows and leaves the rest to the scalar code, which is the definition. There are no
- * AVX-512 kernels: 32-byte vectors reach the memory bandwidth already (Zen 5: 33 to 41 GB/s; wider ones were never
- * faster).
+ * AVX-512 kernels: 32-byte vectors reach the memory bandwidth already (Zen 5: 33 to 41 GB/s; wider ones stayed
+ * within 12 % or were slower, on a noisy machine).
  */
 #include "host/weights/convert.hpp"
 
