@@ -118,7 +118,7 @@ void read_rope(const Section& s, DecoderConfig& c) {
 /** Which layers have a sliding window, and how wide it is. */
 void read_windows(const Section& s, DecoderConfig& c) {
     int64_t fallback = c.model_type == "mistral" || is_gemma(c) ? 4096 : 0;
-    int64_t window = s.is_null("sliding_window") ? 0 : s.integer("sliding_window", fallback, 1, kMaxPositions);
+    int64_t window = s.is_null("sliding_window") ? 0 : s.integer("sliding_window", fallback, 0, kMaxPositions);
     bool qwen = c.model_type.starts_with("qwen");
     if (qwen && !s.get<bool>("use_sliding_window", false)) window = 0;
     int64_t first = qwen ? s.integer("max_window_layers", preset(c.model_type).layers == 80 ? 80 : 28, 0, kMaxLayers) : 0;
