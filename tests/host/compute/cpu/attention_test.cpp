@@ -1,0 +1,342 @@
+/** @file attention_test.cpp
+ *  Attention against a loop in double over every mask rule, with and without cache, virtual keys and by-products.
+ */
+#include <functional>
+#include <limits>
+
+#include "tests/host/compute/cpu/support.hpp"
+
+namespace vlm::test {
+namespace {
+
+/** One attention problem with all its tensors. */
+struct Problem {
+    int64_t rows, keys, heads, kv_heads, dim, value_dim;
+    Floats q, k, v, out;
+    vlm_attention args{};
+    std::vector<std::vector<bool>> visible;
+    std::vector<float> bias;
+
+    Problem(int64_t r, int64_t n, int64_t h, int64_t kv, int64_t d, int64_t vd, uint32_t seed)
+        : rows(r), keys(n), heads(h), kv_heads(kv), dim(d), value_dim(vd), q(random_floats({r, h, d}, seed)),
+          k(random_floats({n, kv, d}, seed + 1)), v(random_floats({n, kv, vd}, seed + 2)), out({r, h, vd}) {
+        args.struct_size = sizeof(args);
+        args.abi_version = VLM_ABI_VERSION;
+        args.scale = 1.0f / std::sqrt(static_cast<float>(d));
+        visible.assign(static_cast<size_t>(r), std::vector<bool>(static_cast<size_t>(n), true));
+    }
+    vlm_attention* bind() {
+        args.q = q.abi();
+        args.k = k.abi();
+        args.v = v.abi();
+        args.out = out.abi();
+        return &args;
+    }
+    double logit(int64_t row, int64_t head, int64_t key) const {
+        const int64_t kv = head / (heads / kv_heads);
+        double sum = 0;
+        for (int64_t d = 0; d < dim; ++d)
+            sum += static_cast<double>(q[(row * heads + head) * dim + d]) * k[(key * kv_heads + kv) * dim + d];
+        sum *= args.scale;
+        if (args.logit_softcap != 0) sum = args.logit_softcap * std::tanh(sum / args.logit_softcap);
+        return sum + (bias.empty() ? 0.0 : bias[static_cast<size_t>(key)]);
+    }
+    /** Softmax weights of one row and head; all zero when nothing is visible. */
+    std::vector<double> weights(int64_t row, int64_t head) const {
+        std::vector<double> w(static_cast<size_t>(keys), 0.0);
+        double best = -std::numeric_limits<double>::infinity(), total = 0;
+        for (int64_t j = 0; j < keys; ++j)
+            if (visible[static_cast<size_t>(row)][static_cast<size_t>(j)]) best = std::max(best, logit(row, head, j));
+        for (int64_t j = 0; j < keys; ++j) {
+            if (!visible[static_cast<size_t>(row)][static_cast<size_t>(j)]) continue;
+            w[static_cast<size_t>(j)] = std::exp(logit(row, head, j) - best);
+            total += w[static_cast<size_t>(j)];
+        }
+        for (double& x : w) x = total > 0 ? x / total : 0;
+        return w;
+    }
+    std::vector<double> expected() const {
+        std::vector<double> y(static_cast<size_t>(rows * heads * value_dim), 0.0);
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t h = 0; h < heads; ++h) {
+                const auto w = weights(r, h);
+                const int64_t kv = h / (heads / kv_heads);
+                for (int64_t j = 0; j < keys; ++j)
+                    for (int64_t d = 0; d < value_dim; ++d)
+                        y[static_cast<size_t>((r * heads + h) * value_dim + d)] +=
+                            w[static_cast<size_t>(j)] * v[(j * kv_heads + kv) * value_dim + d];
+            }
+        return y;
+    }
+    std::vector<double> mean_weights(int64_t row) const {
+        std::vector<double> mean(static_cast<size_t>(keys), 0.0);
+        for (int64_t h = 0; h < heads; ++h) {
+            const auto w = weights(row, h);
+            for (size_t j = 0; j < w.size(); ++j) mean[j] += w[j] / static_cast<double>(heads);
+        }
+        return mean;
+    }
+    void causal() {
+        args.mask_rule = VLM_MASK_CAUSAL;
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t j = 0; j < keys; ++j)
+                visible[static_cast<size_t>(r)][static_cast<size_t>(j)] = j <= keys - rows + r;
+    }
+};
+
+std::unique_ptr<vlm_kv_cache, std::function<void(vlm_kv_cache*)>> make_cache(Device& device, int32_t layers, int32_t heads,
+                                                                             int32_t dim, int64_t capacity) {
+    vlm_kv_spec spec{sizeof(vlm_kv_spec), VLM_ABI_VERSION, layers, heads, dim, 0, capacity};
+    vlm_kv_cache* cache = nullptr;
+    EXPECT_EQ(device->kv_create(device.table(), &spec, &cache), VLM_STATUS_OK) << CpuCompute::load_error();
+    const vlm_compute* table = device.table();
+    return {cache, [table](vlm_kv_cache* c) { table->kv_destroy(table, c); }};
+}
+
+const int64_t kShapes[][6] = {{1, 1, 1, 1, 1, 1},    {1, 70, 4, 2, 16, 16},   {5, 5, 6, 2, 20, 12},  {3, 300, 8, 1, 64, 64},
+                              {70, 70, 2, 2, 48, 48}, {130, 130, 3, 1, 33, 40}, {9, 200, 4, 4, 80, 80}, {8, 513, 2, 1, 96, 32}};
+
+TEST(Attention, FullAndCausalInEveryInstructionSet) {
+    for_each_isa([](Isa) {
+        for (const auto& s : kShapes) {
+            for (const bool causal : {false, true}) {
+                Device device;
+                Problem p(s[0], s[1], s[2], s[3], s[4], s[5], 1);
+                if (causal) p.causal();
+                EXPECT_OK(device, device->attention(device.table(), device.run(), p.bind()));
+                EXPECT_LT(relative_error(p.out.values, p.expected()), 3e-6) << s[0] << " rows, " << s[1] << " keys";
+            }
+        }
+    });
+}
+
+TEST(Attention, Bf16ModeIsNear) {
+    for_each_isa([](Isa) {
+        for (const auto& s : kShapes) {
+            CpuOptions options;
+            options.mode = Precision::bf16;
+            Device device(options);
+            Problem p(s[0], s[1], s[2], s[3], s[4], s[5], 4);
+            p.causal();
+            EXPECT_OK(device, device->attention(device.table(), device.run(), p.bind()));
+            EXPECT_LT(relative_error(p.out.values, p.expected()), 1.5e-2) << s[0] << " rows, " << s[1] << " keys";
+        }
+    });
+}
+
+TEST(Attention, RangesDenseMasksBiasSoftcapAndEmptyRows) {
+    for_each_isa([](Isa) {
+        std::mt19937 random(7);
+        for (int round = 0; round < 6; ++round) {
+            const int64_t rows = round < 3 ? 6 : 90, keys = 150;
+            Problem p(rows, keys, 4, 2, 24, 24, static_cast<uint32_t>(100 + round));
+            Ints begin({rows}), end({rows});
+            Bytes mask({rows, keys});
+            Floats bias = random_floats({keys}, 8);
+            p.bias = bias.values;
+            p.args.key_bias = bias.abi();
+            p.args.logit_softcap = round % 2 == 0 ? 0.0f : 3.0f;
+            const bool dense = round % 3 == 0;
+            for (int64_t r = 0; r < rows; ++r) {
+                begin[r] = static_cast<int32_t>(random() % 160) - 5;
+                end[r] = begin[r] + static_cast<int32_t>(random() % 100) - 10;
+                for (int64_t j = 0; j < keys; ++j) {
+                    mask[r * keys + j] = r != 2 && random() % 3 == 0 ? 1 : 0;
+                    p.visible[static_cast<size_t>(r)][static_cast<size_t>(j)] =
+                        dense ? mask[r * keys + j] != 0 : j >= begin[r] && j < end[r];
+                }
+            }
+            p.args.mask_rule = dense ? VLM_MASK_DENSE : VLM_MASK_RANGES;
+            p.args.key_begin = begin.abi();
+            p.args.key_end = end.abi();
+            p.args.mask = mask.abi();
+            Floats scores({keys}), weights({rows, keys});
+            p.args.last_row_scores = scores.abi();
+            p.args.weights = weights.abi();
+            Device device;
+            std::fill(p.out.values.begin(), p.out.values.end(), NAN);
+            EXPECT_OK(device, device->attention(device.table(), device.run(), p.bind()));
+            EXPECT_LT(relative_error(p.out.values, p.expected()), 5e-6) << "round " << round;
+            EXPECT_LT(relative_error(scores.values, p.mean_weights(rows - 1)), 5e-6);
+            for (int64_t r = 0; r < rows; ++r) {
+                const std::vector<float> row(weights.values.begin() + r * keys, weights.values.begin() + (r + 1) * keys);
+                EXPECT_LT(relative_error(row, p.mean_weights(r), 1e-3), 5e-6);
+            }
+        }
+    });
+}
+
+TEST(Attention, CacheEqualsNoCacheWhateverTheSteps) {
+    for_each_isa([](Isa) {
+        const int64_t keys = 150;
+        Device device;
+        Problem whole(keys, keys, 4, 2, 16, 16, 9);
+        whole.causal();
+        EXPECT_OK(device, device->attention(device.table(), device.run(), whole.bind()));
+        auto cache = make_cache(device, 2, 2, 16, keys);
+        int64_t at = 0;
+        for (const int64_t step : {70, 1, 1, 7, 60, 11}) {
+            Problem part(step, step, 4, 2, 16, 16, 0);
+            std::copy_n(whole.q.values.begin() + at * 64, step * 64, part.q.values.begin());
+            std::copy_n(whole.k.values.begin() + at * 32, step * 32, part.k.values.begin());
+            std::copy_n(whole.v.values.begin() + at * 32, step * 32, part.v.values.begin());
+            part.args.mask_rule = VLM_MASK_CAUSAL;
+            part.args.cache = cache.get();
+            part.args.layer = 1;
+            EXPECT_OK(device, device->attention(device.table(), device.run(), part.bind()));
+            const std::vector<float> expected(whole.out.values.begin() + at * 64, whole.out.values.begin() + (at + step) * 64);
+            EXPECT_LT(relative_error(part.out.values, expected), 3e-6) << "at " << at;
+            at += step;
+        }
+        EXPECT_EQ(device->kv_length(device.table(), cache.get(), 1), keys);
+        EXPECT_EQ(device->kv_length(device.table(), cache.get(), 0), 0);
+        // Nothing is appended when the call is refused.
+        Problem more(1, 1, 4, 2, 16, 16, 10);
+        more.args.cache = cache.get();
+        more.args.layer = 1;
+        EXPECT_EQ(device->attention(device.table(), device.run(), more.bind()), VLM_STATUS_RESOURCE_EXHAUSTED);
+        EXPECT_EQ(device->kv_length(device.table(), cache.get(), 1), keys);
+    });
+}
+
+TEST(Attention, VirtualKeysEqualTheExpandedRotatedOnes) {
+    for_each_isa([](Isa) {
+        for (const int64_t rows : {int64_t{1}, int64_t{40}}) {
+            const int64_t stored = 30, keys = 90, half = 6, dim = 16;
+            Device device;
+            Problem p(rows, keys, 4, 2, dim, dim, 11);
+            const Floats kept = random_floats({stored, 2, dim}, 12), values = random_floats({stored, 2, dim}, 13);
+            Ints map({keys});
+            Floats cos = random_floats({keys, half}, 14), sin = random_floats({keys, half}, 15);
+            std::mt19937 random(16);
+            for (int64_t j = 0; j < keys; ++j) {
+                map[j] = static_cast<int32_t>(random() % stored);
+                for (int64_t h = 0; h < 2; ++h)
+                    for (int64_t d = 0; d < dim; ++d) {
+                        const float* row = kept.values.data() + (map[j] * 2 + h) * dim;
+                        double x = row[d];
+                        if (d < half) x = row[d] * cos[j * half + d] - row[d + half] * sin[j * half + d];
+                        if (d >= half && d < 2 * half)
+                            x = row[d] * cos[j * half + d - half] + row[d - half] * sin[j * half + d - half];
+                        p.k[(j * 2 + h) * dim + d] = static_cast<float>(x);
+                        p.v[(j * 2 + h) * dim + d] = values[(map[j] * 2 + h) * dim + d];
+                    }
+            }
+            p.causal();
+            const std::vector<double> expected = p.expected(), scores_expected = p.mean_weights(rows - 1);
+            auto cache = make_cache(device, 1, 2, dim, 100);
+            p.keys = stored;
+            p.k = kept;
+            p.v = values;
+            p.bind();
+            p.args.cache = cache.get();
+            p.args.key_rows = map.abi();
+            p.args.key_cos = cos.abi();
+            p.args.key_sin = sin.abi();
+            Floats scores({keys});
+            p.args.last_row_scores = scores.abi();
+            EXPECT_OK(device, device->attention(device.table(), device.run(), &p.args));
+            EXPECT_LT(relative_error(p.out.values, expected), 5e-6);
+            EXPECT_LT(relative_error(scores.values, scores_expected), 5e-6);
+            EXPECT_EQ(device->kv_length(device.table(), cache.get(), 0), stored);
+        }
+    });
+}
+
+TEST(Attention, StridedViewsOfAFusedProjection) {
+    const int64_t rows = 33, heads = 4, kv = 2, dim = 16, width = (heads + 2 * kv) * dim;
+    Device device;
+    Floats fused = random_floats({rows, width}, 17), out({rows, heads * dim + 5});
+    Problem p(rows, rows, heads, kv, dim, dim, 18);
+    for (int64_t r = 0; r < rows; ++r) {
+        std::copy_n(fused.values.begin() + r * width, heads * dim, p.q.values.begin() + r * heads * dim);
+        std::copy_n(fused.values.begin() + r * width + heads * dim, kv * dim, p.k.values.begin() + r * kv * dim);
+        std::copy_n(fused.values.begin() + r * width + (heads + kv) * dim, kv * dim, p.v.values.begin() + r * kv * dim);
+    }
+    ViewOf<float> q(fused, 0, {rows, heads, dim}, {width, dim, 1}), k(fused, heads * dim, {rows, kv, dim}, {width, dim, 1});
+    ViewOf<float> v(fused, (heads + kv) * dim, {rows, kv, dim}, {width, dim, 1});
+    ViewOf<float> o(out, 0, {rows, heads, dim}, {heads * dim + 5, dim, 1});
+    p.args.q = q.abi();
+    p.args.k = k.abi();
+    p.args.v = v.abi();
+    p.args.out = o.abi();
+    EXPECT_OK(device, device->attention(device.table(), device.run(), &p.args));
+    const std::vector<double> expected = p.expected();
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t i = 0; i < heads * dim; ++i)
+            ASSERT_NEAR(out[r * (heads * dim + 5) + i], expected[static_cast<size_t>(r * heads * dim + i)], 1e-5);
+}
+
+TEST(Attention, SameBitsForEveryNumberOfThreads) {
+    for (const auto& [rows, keys] : {std::pair<int64_t, int64_t>{1, 900}, {200, 200}}) {
+        std::vector<float> first;
+        for (const int threads : {1, 2, 3}) {
+            ThreadPool pool(threads);
+            CpuOptions options;
+            options.pool = &pool;
+            Device device(options);
+            Problem p(rows, keys, 8, 2, 32, 32, 19);
+            p.causal();
+            EXPECT_OK(device, device->attention(device.table(), device.run(), p.bind()));
+            if (first.empty()) first = p.out.values;
+            EXPECT_EQ(p.out.values, first);
+        }
+    }
+}
+
+TEST(Attention, ForgottenValuesLeaveNoTrace) {
+    Device device;
+    auto cache = make_cache(device, 1, 1, 8, 100);
+    Problem bad(1, 3, 1, 1, 8, 8, 20);
+    std::fill(bad.v.values.begin() + 8, bad.v.values.end(), INFINITY);
+    std::fill(bad.k.values.begin() + 8, bad.k.values.end(), NAN);
+    bad.args.cache = cache.get();
+    EXPECT_OK(device, device->attention(device.table(), device.run(), bad.bind()));
+    EXPECT_EQ(device->kv_truncate(device.table(), cache.get(), 0, 1), VLM_STATUS_OK);
+    Problem good(1, 1, 1, 1, 8, 8, 21);
+    good.args.cache = cache.get();
+    EXPECT_OK(device, device->attention(device.table(), device.run(), good.bind()));
+    for (const float x : good.out.values) EXPECT_TRUE(std::isfinite(x));
+}
+
+TEST(Attention, CountsVisiblePairsOnly) {
+    Device device;
+    Problem p(10, 10, 2, 1, 8, 4, 22);
+    p.causal();
+    EXPECT_OK(device, device->attention(device.table(), device.run(), p.bind()));
+    EXPECT_EQ(device.compute().statistics().op(Op::attention).flops, 2u * 55 * 2 * (8 + 4));
+}
+
+TEST(Attention, RefusesWhatDoesNotFit) {
+    Device device;
+    const auto status = [&](auto change) {
+        Problem p(2, 4, 4, 2, 8, 8, 23);
+        p.bind();
+        change(p);
+        return device->attention(device.table(), device.run(), &p.args);
+    };
+    EXPECT_EQ(status([](Problem&) {}), VLM_STATUS_OK);
+    EXPECT_EQ(status([](Problem& p) { p.args.k = nullptr; }), VLM_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Problem& p) { p.args.k = p.args.v = nullptr; }), VLM_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Problem& p) { p.args.mask_rule = 9; }), VLM_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Problem& p) { p.args.mask_rule = VLM_MASK_DENSE; }), VLM_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Problem& p) { p.args.mask_rule = VLM_MASK_RANGES; }), VLM_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Problem& p) { p.q.shape[1] = 3; }), VLM_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Problem& p) { p.k.shape[2] = 4; }), VLM_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(status([](Problem& p) { p.args.struct_size = 8; }), VLM_STATUS_INVALID_ARGUMENT);
+    Ints rows({2}, {0, 4});
+    EXPECT_EQ(status([&](Problem& p) { p.args.key_rows = rows.abi(); }), VLM_STATUS_OUT_OF_RANGE);
+    EXPECT_NE(device.error.find("key_rows[1]"), std::string::npos) << device.error;
+}
+
+TEST(Attention, NoRowsAndNoKeys) {
+    Device device;
+    Problem none(0, 5, 2, 1, 8, 8, 24), alone(3, 0, 2, 1, 8, 8, 25);
+    EXPECT_OK(device, device->attention(device.table(), device.run(), none.bind()));
+    std::fill(alone.out.values.begin(), alone.out.values.end(), 7.0f);
+    EXPECT_OK(device, device->attention(device.table(), device.run(), alone.bind()));
+    for (const float x : alone.out.values) EXPECT_EQ(x, 0.0f);
+}
+
+}  // namespace
+}  // namespace vlm::test
