@@ -51,6 +51,7 @@ void Forward::embed() {
     if (weights_.project_in) x_ = ops_.linear(weights_.project_in, x_);
     add_modalities();
     add_positions();
+    tap_places();
     if (!before) tap_rows("llm.inputs_embeds", x_);
 }
 
@@ -109,6 +110,20 @@ void Forward::add_positions() {
         } else {
             ops_.add(target, added, target);
         }
+    }
+}
+
+void Forward::tap_places() const {
+    if (!run_.tapped()) return;
+    int64_t axes = axes_.empty() ? 1 : 3;
+    for (const Item& item : items_) {
+        std::vector<int32_t> places;
+        for (size_t a = 0; a < static_cast<size_t>(axes); ++a) {
+            const std::vector<int32_t>& axis = item.positions.place[a];
+            places.insert(places.end(), axis.begin(), axis.end());
+        }
+        sdk::HostTensor<int32_t> host(std::move(places), {axes, item.live()});
+        run_.tap("position_ids", host.view());
     }
 }
 

@@ -42,6 +42,7 @@ class Forward {
     void embed_image(const Item& item, const Piece& piece, sdk::Tensor& rows);
     void add_positions();
     void add_modalities();
+    void tap_places() const;
     void read_memory();
 
     // geometry.cpp: tables of a span of layers
