@@ -75,7 +75,8 @@ Cymbalta Wellbutrin Remeron Xanax Ativan Rivotril Stilnox Seroquel Zyprexa Rispe
 Keppra Topamax Neurontin Lyrica Aricept Namenda Sinemet Mirapex Requip Imitrex Zyloric Feburic Fosamax Actonel Evista Harnal Proscar
 Avodart Vesicare Betmiga Viagra Cialis Nolvadex Femara Arimidex Advil Motrin Aleve Voltaren Celebrex Mobic Augmentin Zithromax""".split()
 
-SALTS_EN = ["HCl", "hydrochloride", "sodium", "potassium", "maleate", "besylate", "tartrate", "succinate", "mesylate", "fumarate", "calcium",
+SALTS_EN = ["HCl", "hydrochloride", "sodium", "potassium", "maleate", "besylate", "tartrate", "succinate", "mesylate", "fumarate",
+        "calcium",
             "acetate", "phosphate", "citrate", "XR", "SR", "ER", "CR", "OD", "DR", "Plus", "acid", "nitrate", "sulfate"]
 SALTS_KO = ["염산염", "나트륨", "칼륨", "말레산염", "베실산염", "타르타르산염", "메실산염", "푸마르산염", "칼슘", "시트르산염", "황산염", "인산염", "염산", "플러스",
             "서방", "오디", "엑스알", "에스알", "씨알", "이알", "산", "수화물"]

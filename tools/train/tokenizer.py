@@ -6,7 +6,8 @@ over longer pieces so that a name which was never seen costs no more to read tha
 import json
 import pathlib
 
-SPECIAL = ["<|endoftext|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>", "<none/>", "<sep/>", "<s_text>",
+SPECIAL = ["<|endoftext|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>", "<none/>", "<sep/>",
+        "<s_text>",
            "<s_name>", "</s_name>", "<s_dose>", "</s_dose>", "<s_per>", "</s_per>", "<s_times>", "</s_times>", "<s_days>", "</s_days>"]
 PAD, EOS, VISION_START, VISION_END, IMAGE = 0, 1, 2, 3, 4
 SYMBOLS = "㎎㎖㎍㎏㎝µμ·•●○■□◆◇▲△▶▷★☆※×÷±~～–—―‘’“”「」【】（）［］：，．／％①②③④⑤⑥⑦⑧⑨⑩℞№㈜℃½¼→←↑↓…₩°αβγ"
@@ -55,7 +56,8 @@ def decode(ids):
 def write(folder):
     """Write tokenizer.json and tokenizer_config.json in the hub's layout."""
     folder = pathlib.Path(folder)
-    added = [dict(id=VOCAB[t], content=t, single_word=False, lstrip=False, rstrip=False, normalized=False, special=t.startswith("<|")) for t in SPECIAL]
+    added = [dict(id=VOCAB[t], content=t, single_word=False, lstrip=False, rstrip=False, normalized=False,
+            special=t.startswith("<|")) for t in SPECIAL]
     tokenizer = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None, "pre_tokenizer": None,
                  "post_processor": None, "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
                  "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
