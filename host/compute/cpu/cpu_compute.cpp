@@ -17,7 +17,7 @@ constexpr std::array<const char*, static_cast<size_t>(Op::count)> kOpNames = {
     "create", "copy",        "fill",       "linear",       "matmul",       "attention", "rope_table",
     "rope",   "interpolate", "layer_norm", "rms_norm",     "l2_normalize", "softmax",   "activation",
     "add",    "multiply",    "gather",     "scatter_mean", "permute",      "patches",   "mean",
-    "argmax", "top_k",       "merge_map",  "keep_map"};
+    "argmax", "top_k",       "merge_map",  "keep_map",     "carry_map"};
 
 WeightType parse_weights(const std::string& text, Precision mode) {
     if (text == "auto") return mode == Precision::f32 ? WeightType::f32 : WeightType::bf16;
@@ -95,6 +95,7 @@ CpuCompute::CpuCompute(const CpuOptions& options) {
     table_.top_k = cpu::top_k;
     table_.merge_map = cpu::merge_map;
     table_.keep_map = cpu::keep_map;
+    table_.carry_map = cpu::carry_map;
 }
 
 CpuCompute::~CpuCompute() {

@@ -55,6 +55,7 @@ enum class Op {
     top_k,
     merge_map,
     keep_map,
+    carry_map,
     count
 };
 

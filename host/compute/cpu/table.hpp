@@ -68,5 +68,8 @@ vlm_status merge_map(const vlm_compute* self, const vlm_run_context* run, const 
                      vlm_tensor* groups, int64_t* group_count);
 vlm_status keep_map(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* scores,
                     const vlm_tensor* droppable, int64_t keep, vlm_tensor* groups);
+vlm_status carry_map(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* groups,
+                     const vlm_tensor* sizes, const vlm_tensor* origins, vlm_tensor* row_of_position,
+                     vlm_tensor* new_sizes, vlm_tensor* log_sizes, vlm_tensor* new_origins);
 
 }  // namespace vlm::cpu

@@ -1,6 +1,7 @@
 /** @file token_map.cpp
- *  merge_map and keep_map: scores become a token map (hooks.h). A few hundred integers per call, so plain sorting; what
- * matters is that ties, limits and protected tokens are settled here once for all reducers and devices.
+ *  merge_map, keep_map and carry_map: scores become a token map (hooks.h), and sizes and positions go through it. A few
+ * hundred integers per call, so plain sorting; what matters is that ties, limits and protected tokens are settled here
+ * once for all reducers and devices.
  */
 #include <algorithm>
 #include <cmath>
@@ -85,6 +86,52 @@ vlm_status keep_map(const vlm_compute* self, const vlm_run_context* run, const v
         int32_t next = 0;
         for (int64_t i = 0; i < n; ++i)
             if (group[i] == 0) group[i] = next++;
+    });
+}
+
+vlm_status carry_map(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* groups,
+                     const vlm_tensor* sizes, const vlm_tensor* origins, vlm_tensor* row_of_position,
+                     vlm_tensor* new_sizes, vlm_tensor* log_sizes, vlm_tensor* new_origins) {
+    return guarded(self, run, Op::carry_map, [&](State&) {
+        const View map = compact_view(groups, "groups", VLM_DTYPE_I32, 1);
+        const int64_t n = map.elements;
+        const View size = optional_vector(sizes, "sizes", VLM_DTYPE_F32, n);
+        const View origin = optional_vector(origins, "origins", VLM_DTYPE_I32, n);
+        const View totals = compact_view(new_sizes, "new_sizes", VLM_DTYPE_F32, 1);
+        const int64_t count = totals.elements;
+        const View logs = optional_vector(log_sizes, "log_sizes", VLM_DTYPE_F32, count);
+        const View firsts = optional_vector(new_origins, "new_origins", VLM_DTYPE_I32, count);
+        const View rows =
+            row_of_position != nullptr ? compact_view(row_of_position, "row_of_position", VLM_DTYPE_I32, 1) : View{};
+        const int32_t* group = map.data<int32_t>();
+        for (int64_t i = 0; i < n; ++i)
+            if (group[i] >= count)
+                throw Error(VLM_STATUS_OUT_OF_RANGE, "groups[" + std::to_string(i) + "] is " +
+                                                         std::to_string(group[i]) + ", " + totals.text() + " has " +
+                                                         std::to_string(count));
+        const bool first_map = origin.bytes == nullptr;
+        if (first_map && rows.elements > n)
+            throw invalid_argument(rows.text() + " has more positions than " + map.text() + " has tokens");
+        for (int64_t p = 0; p < rows.elements; ++p) {
+            int32_t& row = rows.data<int32_t>()[p];
+            if (first_map) row = static_cast<int32_t>(p);
+            if (row >= n)
+                throw Error(VLM_STATUS_OUT_OF_RANGE, "row_of_position[" + std::to_string(p) + "] is " +
+                                                         std::to_string(row) + " of " + std::to_string(n) + " tokens");
+            row = row < 0 ? -1 : std::max(group[row], -1);
+        }
+        std::fill_n(totals.data<float>(), count, 0.0f);
+        std::vector<int32_t> lowest(static_cast<size_t>(count), -1);
+        for (int64_t i = 0; i < n; ++i) {
+            if (group[i] < 0) continue;
+            totals.data<float>()[group[i]] += size.bytes != nullptr ? size.data<float>()[i] : 1.0f;
+            const int32_t from = first_map ? static_cast<int32_t>(i) : origin.data<int32_t>()[i];
+            int32_t& low = lowest[static_cast<size_t>(group[i])];
+            low = low < 0 ? from : std::min(low, from);
+        }
+        for (int64_t g = 0; g < count && logs.bytes != nullptr; ++g)
+            logs.data<float>()[g] = std::log(totals.data<float>()[g]);
+        if (firsts.bytes != nullptr) std::copy(lowest.begin(), lowest.end(), firsts.data<int32_t>());
     });
 }
 

@@ -18,8 +18,16 @@ struct Problem {
     std::vector<float> bias;
 
     Problem(int64_t r, int64_t n, int64_t h, int64_t kv, int64_t d, int64_t vd, uint32_t seed)
-        : rows(r), keys(n), heads(h), kv_heads(kv), dim(d), value_dim(vd), q(random_floats({r, h, d}, seed)),
-          k(random_floats({n, kv, d}, seed + 1)), v(random_floats({n, kv, vd}, seed + 2)), out({r, h, vd}) {
+        : rows(r),
+          keys(n),
+          heads(h),
+          kv_heads(kv),
+          dim(d),
+          value_dim(vd),
+          q(random_floats({r, h, d}, seed)),
+          k(random_floats({n, kv, d}, seed + 1)),
+          v(random_floats({n, kv, vd}, seed + 2)),
+          out({r, h, vd}) {
         args.struct_size = sizeof(args);
         args.abi_version = VLM_ABI_VERSION;
         args.scale = 1.0f / std::sqrt(static_cast<float>(d));
@@ -84,8 +92,9 @@ struct Problem {
     }
 };
 
-std::unique_ptr<vlm_kv_cache, std::function<void(vlm_kv_cache*)>> make_cache(Device& device, int32_t layers, int32_t heads,
-                                                                             int32_t dim, int64_t capacity) {
+std::unique_ptr<vlm_kv_cache, std::function<void(vlm_kv_cache*)>> make_cache(Device& device, int32_t layers,
+                                                                             int32_t heads, int32_t dim,
+                                                                             int64_t capacity) {
     vlm_kv_spec spec{sizeof(vlm_kv_spec), VLM_ABI_VERSION, layers, heads, dim, 0, capacity};
     vlm_kv_cache* cache = nullptr;
     EXPECT_EQ(device->kv_create(device.table(), &spec, &cache), VLM_STATUS_OK) << CpuCompute::load_error();
@@ -93,8 +102,9 @@ std::unique_ptr<vlm_kv_cache, std::function<void(vlm_kv_cache*)>> make_cache(Dev
     return {cache, [table](vlm_kv_cache* c) { table->kv_destroy(table, c); }};
 }
 
-const int64_t kShapes[][6] = {{1, 1, 1, 1, 1, 1},    {1, 70, 4, 2, 16, 16},   {5, 5, 6, 2, 20, 12},  {3, 300, 8, 1, 64, 64},
-                              {70, 70, 2, 2, 48, 48}, {130, 130, 3, 1, 33, 40}, {9, 200, 4, 4, 80, 80}, {8, 513, 2, 1, 96, 32}};
+const int64_t kShapes[][6] = {{1, 1, 1, 1, 1, 1},     {1, 70, 4, 2, 16, 16},  {5, 5, 6, 2, 20, 12},
+                              {3, 300, 8, 1, 64, 64}, {70, 70, 2, 2, 48, 48}, {130, 130, 3, 1, 33, 40},
+                              {9, 200, 4, 4, 80, 80}, {8, 513, 2, 1, 96, 32}};
 
 TEST(Attention, FullAndCausalInEveryInstructionSet) {
     for_each_isa([](Isa) {
@@ -159,7 +169,8 @@ TEST(Attention, RangesDenseMasksBiasSoftcapAndEmptyRows) {
             EXPECT_LT(relative_error(p.out.values, p.expected()), 5e-6) << "round " << round;
             EXPECT_LT(relative_error(scores.values, p.mean_weights(rows - 1)), 5e-6);
             for (int64_t r = 0; r < rows; ++r) {
-                const std::vector<float> row(weights.values.begin() + r * keys, weights.values.begin() + (r + 1) * keys);
+                const std::vector<float> row(weights.values.begin() + r * keys,
+                                             weights.values.begin() + (r + 1) * keys);
                 EXPECT_LT(relative_error(row, p.mean_weights(r), 1e-3), 5e-6);
             }
         }
@@ -184,7 +195,8 @@ TEST(Attention, CacheEqualsNoCacheWhateverTheSteps) {
             part.args.cache = cache.get();
             part.args.layer = 1;
             EXPECT_OK(device, device->attention(device.table(), device.run(), part.bind()));
-            const std::vector<float> expected(whole.out.values.begin() + at * 64, whole.out.values.begin() + (at + step) * 64);
+            const std::vector<float> expected(whole.out.values.begin() + at * 64,
+                                              whole.out.values.begin() + (at + step) * 64);
             EXPECT_LT(relative_error(part.out.values, expected), 3e-6) << "at " << at;
             at += step;
         }
@@ -253,7 +265,8 @@ TEST(Attention, StridedViewsOfAFusedProjection) {
         std::copy_n(fused.values.begin() + r * width + heads * dim, kv * dim, p.k.values.begin() + r * kv * dim);
         std::copy_n(fused.values.begin() + r * width + (heads + kv) * dim, kv * dim, p.v.values.begin() + r * kv * dim);
     }
-    ViewOf<float> q(fused, 0, {rows, heads, dim}, {width, dim, 1}), k(fused, heads * dim, {rows, kv, dim}, {width, dim, 1});
+    ViewOf<float> q(fused, 0, {rows, heads, dim}, {width, dim, 1}),
+        k(fused, heads * dim, {rows, kv, dim}, {width, dim, 1});
     ViewOf<float> v(fused, (heads + kv) * dim, {rows, kv, dim}, {width, dim, 1});
     ViewOf<float> o(out, 0, {rows, heads, dim}, {heads * dim + 5, dim, 1});
     p.args.q = q.abi();

@@ -1,5 +1,6 @@
 /** @file linear_test.cpp
- *  Linear layers against a loop in double: parts, halves, epilogues, dtypes, strides, every instruction set, any number of threads.
+ *  Linear layers against a loop in double: parts, halves, epilogues, dtypes, strides, every instruction set, any number
+ * of threads.
  */
 #include "host/compute/cpu/convert.hpp"
 #include "tests/host/compute/cpu/support.hpp"
@@ -9,16 +10,24 @@ namespace {
 
 double act(uint32_t kind, double x) {
     switch (kind) {
-        case VLM_ACT_RELU: return x > 0 ? x : 0;
-        case VLM_ACT_GELU: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+        case VLM_ACT_RELU:
+            return x > 0 ? x : 0;
+        case VLM_ACT_GELU:
+            return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
         case VLM_ACT_GELU_TANH:
             return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-        case VLM_ACT_QUICK_GELU: return x / (1 + std::exp(-1.702 * x));
-        case VLM_ACT_SILU: return x / (1 + std::exp(-x));
-        case VLM_ACT_RELU2: return x > 0 ? x * x : 0;
-        case VLM_ACT_TANH: return std::tanh(x);
-        case VLM_ACT_SIGMOID: return 1 / (1 + std::exp(-x));
-        default: return x;
+        case VLM_ACT_QUICK_GELU:
+            return x / (1 + std::exp(-1.702 * x));
+        case VLM_ACT_SILU:
+            return x / (1 + std::exp(-x));
+        case VLM_ACT_RELU2:
+            return x > 0 ? x * x : 0;
+        case VLM_ACT_TANH:
+            return std::tanh(x);
+        case VLM_ACT_SIGMOID:
+            return 1 / (1 + std::exp(-x));
+        default:
+            return x;
     }
 }
 
@@ -46,7 +55,7 @@ vlm_epilogue make_epilogue(uint32_t activation, bool gated = false) {
 struct Shape {
     int64_t rows, in, out;
 };
-const Shape kShapes[] = {{1, 64, 32},  {1, 1, 1},    {3, 37, 5},    {2, 300, 70},  {14, 64, 96},  {17, 513, 33},
+const Shape kShapes[] = {{1, 64, 32},  {1, 1, 1},      {3, 37, 5},     {2, 300, 70},  {14, 64, 96}, {17, 513, 33},
                          {40, 96, 66}, {113, 40, 130}, {130, 600, 31}, {16, 256, 64}, {225, 33, 34}};
 
 TEST(Linear, EqualsALoopInEveryInstructionSet) {
@@ -102,7 +111,8 @@ TEST(Linear, AllEpilogues) {
                         if (scale_size > 0) e.scale = scale.abi();
                         if (with_residual) e.residual = y.abi();  // in place
                         vlm_tensor* target = y.abi();
-                        EXPECT_OK(device, device->linear(device.table(), device.run(), layer.get(), x.abi(), &e, target));
+                        EXPECT_OK(device,
+                                  device->linear(device.table(), device.run(), layer.get(), x.abi(), &e, target));
                         std::vector<double> expected(static_cast<size_t>(rows * out));
                         for (int64_t r = 0; r < rows; ++r)
                             for (int64_t o = 0; o < out; ++o) {

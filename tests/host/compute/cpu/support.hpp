@@ -1,6 +1,6 @@
 /** @file support.hpp
- *  What the tests of the CPU device share: tensors from values, a run context that remembers the error, every instruction set of
- *  this machine.
+ *  What the tests of the CPU device share: tensors from values, a run context that remembers the error, every
+ * instruction set of this machine.
  */
 #pragma once
 #include <gtest/gtest.h>
