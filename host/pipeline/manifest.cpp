@@ -10,8 +10,8 @@
 namespace vlm {
 namespace {
 
-/** Options may point at files beside the manifest: `{"path": "drugs.csv"}` becomes the absolute path, `{"file": "x.json"}` the content
- *  of that JSON file. Plugins never need to know where the manifest was. */
+/** Options may point at files beside the manifest: `{"path": "drugs.csv"}` becomes the absolute path, `{"file":
+ * "x.json"}` the content of that JSON file. Plugins never need to know where the manifest was. */
 void resolve_files(nlohmann::ordered_json& value, const std::filesystem::path& base) {
     if (value.is_array())
         for (auto& item : value) resolve_files(item, base);

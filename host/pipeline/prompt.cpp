@@ -166,7 +166,7 @@ int64_t segment_tokens(std::span<const Segment> segments) {
 
 std::vector<Segment> build_prompt(const std::string& text, std::span<const TokenLayout> layouts,
                                   const PromptRecipe& recipe, const Tokenizer& tokenizer, bool in_sequence) {
-    const size_t markers = count_markers(text, recipe);
+    size_t markers = count_markers(text, recipe);
     const size_t images = layouts.size();
     if (markers > 0 ? markers != images : images > 0 && recipe.place == PromptRecipe::Place::marker_required)
         throw invalid_argument("the prompt has " + std::to_string(markers) + " image marker" +
@@ -174,7 +174,13 @@ std::vector<Segment> build_prompt(const std::string& text, std::span<const Token
                                (recipe.markers.empty() ? "none defined" : recipe.markers.front()) + ") but " +
                                std::to_string(images) + " image" + (images == 1 ? " was" : "s were") +
                                " given; give one marker per image, or none to put the images in front");
-    auto parts = encode_around_images(text, recipe, tokenizer, images);
+    std::string prompt = text + recipe.suffix_text;
+    if (recipe.place == PromptRecipe::Place::always_front) {
+        while (const auto marker = find_marker(prompt, recipe, 0)) prompt.erase(marker->first, marker->second);
+        markers = 0;
+    }
+    if (!prompt.starts_with(recipe.prefix_text)) prompt.insert(0, recipe.prefix_text);
+    auto parts = encode_around_images(prompt, recipe, tokenizer, images);
     Builder out(tokenizer, in_sequence);
     if (markers > 0) {
         if (parts.size() != images + 1)

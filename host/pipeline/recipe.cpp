@@ -10,6 +10,7 @@
 #include <set>
 
 #include "host/base/error.hpp"
+#include "host/base/log.hpp"
 
 namespace vlm {
 namespace {
@@ -92,19 +93,23 @@ StageRecipe read_stage(json::Value value) {
 }
 
 PromptRecipe read_prompt(json::Value value) {
-    value.check_keys({"marker", "place", "add_special_tokens", "separate_text", "template", "suffix_piece", "image",
-                      "before", "tile", "row_end", "global", "after", "grid_row"});
+    value.check_keys({"marker", "place", "add_special_tokens", "separate_text", "template", "prefix_text",
+                      "suffix_text", "suffix_piece", "image", "before", "tile", "row_end", "global", "after",
+                      "grid_row"});
     PromptRecipe prompt;
     prompt.markers = list_or_empty(value, "marker");
     if (const auto place = value.find("place")) {
-        const auto name = place->as_one_of({"front", "after_bos", "marker_required"});
-        prompt.place = name == "front"       ? PromptRecipe::Place::front
-                       : name == "after_bos" ? PromptRecipe::Place::after_bos
-                                             : PromptRecipe::Place::marker_required;
+        const auto name = place->as_one_of({"front", "always_front", "after_bos", "marker_required"});
+        prompt.place = name == "front"          ? PromptRecipe::Place::front
+                       : name == "always_front" ? PromptRecipe::Place::always_front
+                       : name == "after_bos"    ? PromptRecipe::Place::after_bos
+                                                : PromptRecipe::Place::marker_required;
     }
     prompt.add_special_tokens = value.get_or("add_special_tokens", true);
     prompt.separate_text = value.get_or("separate_text", false);
     prompt.template_text = value.get_or("template", "");
+    prompt.prefix_text = value.get_or("prefix_text", "");
+    prompt.suffix_text = value.get_or("suffix_text", "");
     prompt.suffix_piece = value.get_or("suffix_piece", "");
     prompt.image = list_or_empty(value, "image");
     prompt.before = list_or_empty(value, "before");
@@ -144,16 +149,22 @@ Recipe find_recipe(const std::vector<std::filesystem::path>& folders, const std:
                    const std::string& asked_by) {
     std::set<std::string> known;
     for (const auto& folder : folders) {
-        std::error_code error;
+        std::error_code unreadable;
         std::vector<std::filesystem::path> files;
-        for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+        for (const auto& entry : std::filesystem::directory_iterator(folder, unreadable))
             if (entry.path().extension() == ".json") files.push_back(entry.path());
         std::sort(files.begin(), files.end());
         for (const auto& file : files) {
-            Recipe recipe = Recipe::from_file(file);
-            for (const auto& type : recipe.model_types) {
-                if (type == model_type) return recipe;
-                known.insert(type);
+            try {
+                Recipe recipe = Recipe::from_file(file);
+                for (const auto& type : recipe.model_types) {
+                    if (type == model_type) return recipe;
+                    known.insert(type);
+                }
+            } catch (const Error& error) {
+                // Another family's broken recipe is no reason not to serve this one.
+                if (file.stem() == model_type) throw;
+                log_message(VLM_LOG_WARNING, "vlmhost", error.what());
             }
         }
     }

@@ -28,13 +28,15 @@ struct StageRecipe {
 /** How images stand in a prompt. */
 struct PromptRecipe {
     /** Where images go when the text has no marker for them. */
-    enum class Place { front, after_bos, marker_required };
+    enum class Place { front, always_front, after_bos, marker_required };
     std::vector<std::string> markers;  ///< What stands for an image in a prompt; the first is the canonical one.
     Place place = Place::front;
     bool add_special_tokens = true;
     bool separate_text = false;  ///< Each text between images is tokenised on its own.
     std::string template_text;   ///< "{prompt}" is replaced; used when the checkpoint has no chat template.
-    std::string suffix_piece;    ///< Piece that the ids must end with (OpenVLA), or "".
+    std::string prefix_text;   ///< In front of every prompt that does not begin with it (a processor that writes BOS).
+    std::string suffix_text;   ///< Appended to every prompt (PaliGemma ends them with a newline).
+    std::string suffix_piece;  ///< Piece that the ids must end with (OpenVLA), or "".
 
     /** Expansion lists; items beginning with '@' are image positions: @image, @tile, @row; the rest is text. */
     std::vector<std::string> image;  ///< For an image in one block, or when nothing below is given.
