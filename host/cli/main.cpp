@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     static const std::map<std::string, int (*)(const Arguments&)> commands = {
         {"run", run_command},
         {"plugins", plugins_command},
+        {"check", check_command},
         {"parity", parity_command},
     };
     try {

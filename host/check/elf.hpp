@@ -1,0 +1,17 @@
+/** @file elf.hpp
+ *  The symbols that a shared library shows, read from the file itself: loading it to find out would run its
+ * constructors.
+ */
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace vlm {
+
+/** Names of the defined dynamic symbols (functions, data, weak ones too) of a 64-bit little-endian ELF library, sorted.
+ * Section names and absolute version names are left out. Throws NOT_FOUND, or INVALID_ARGUMENT when the file is no such
+ * library or its tables point outside of it. */
+std::vector<std::string> exported_symbols(const std::filesystem::path& path);
+
+}  // namespace vlm

@@ -1,0 +1,27 @@
+/** @file rules.hpp
+ *  The contract of docs/abi.md as functions: each tries one rule on a plugin and throws RuleBroken when it is broken.
+ *  They run inside a child process and may leave anything behind.
+ */
+#pragma once
+#include <string>
+#include <vector>
+
+#include "host/check/subject.hpp"
+
+namespace vlm {
+
+/** One rule that can be tried. */
+struct Rule {
+    std::string id;     ///< "VLM-P-01".
+    std::string title;  ///< One clause, as in docs/abi.md.
+    void (*check)(const CheckOptions& options);
+};
+
+/** Rules about the library, its entry, its identity and its tables. */
+std::vector<Rule> entry_rules();
+/** Rules about making, describing and destroying components of any kind. */
+std::vector<Rule> component_rules();
+/** Rules about token reducers: they decide what a model sees, and need no weights to be tried. */
+std::vector<Rule> reducer_rules();
+
+}  // namespace vlm

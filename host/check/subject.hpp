@@ -1,0 +1,113 @@
+/** @file subject.hpp
+ *  The plugin under test as the checks see it: raw, with nothing between them and the C functions. Only made inside a
+ * child process.
+ */
+#pragma once
+#include <vlm/component.h>
+#include <vlm/plugin.h>
+
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "host/check/child.hpp"
+#include "host/compute/device.hpp"
+
+namespace vlm {
+
+/** How to check. */
+struct CheckOptions {
+    std::filesystem::path library;
+    uint64_t seed = 1;              ///< Of everything that is random; the same seed repeats a failure.
+    std::string options = "{}";     ///< JSON object that makes a component of the plugin.
+    std::string model = "{}";       ///< JSON object: the checkpoint's config.json.
+    std::vector<std::string> only;  ///< Rules to check; empty: all.
+    int limit_ms = 20'000;          ///< Time for each check.
+};
+
+/** Throws RuleBroken with `message` unless `condition` holds. */
+inline void must(bool condition, const std::string& message) {
+    if (!condition) throw RuleBroken(message);
+}
+
+/** A reason buffer with marks on both sides, so that a plugin that writes too much is seen. */
+class ReasonBuffer {
+  public:
+    explicit ReasonBuffer(uint64_t size) : size_(size) { bytes_.fill(kMark); }
+    char* data() { return bytes_.data() + kMargin; }
+    uint64_t size() const { return size_; }
+    /** The text. Throws RuleBroken when it is not NUL-terminated, not UTF-8 or written beyond its buffer. */
+    std::string text() const;
+
+  private:
+    static constexpr char kMark = '\x5A';
+    static constexpr size_t kMargin = 64;
+    std::array<char, 1024> bytes_;
+    uint64_t size_;
+};
+
+/** A loaded plugin. */
+class Subject {
+  public:
+    /** Opens the library; throws RuleBroken when it cannot be loaded or has no entry. */
+    explicit Subject(const CheckOptions& options);
+
+    const CheckOptions& options() const { return options_; }
+    vlm_plugin_entry_fn entry() const { return entry_; }
+    /** The description that today's host gets. Throws RuleBroken when the plugin refuses. */
+    const vlm_plugin& plugin() const;
+    /** Today's host, as the entry takes it. */
+    static vlm_host_info host();
+    /** Tables of the kinds that the plugin offers: interface id and table. */
+    std::vector<std::pair<std::string, const vlm_component_api*>> interfaces() const;
+
+  private:
+    CheckOptions options_;
+    vlm_plugin_entry_fn entry_ = nullptr;
+};
+
+/** Outcome of one `create`. */
+struct Created {
+    vlm_status status = VLM_STATUS_OK;
+    std::string reason;
+    vlm_component* component = nullptr;
+};
+
+/** Calls `create` with `config`; checks the reason buffer. The caller destroys what was made. */
+Created create(const vlm_component_api& api, const std::string& config, const std::string& model = "{}");
+
+/** A component made with the options of the check, destroyed at the end. Throws NotCheckable when the plugin refuses
+ * the options (it says why). */
+class MadeComponent {
+  public:
+    MadeComponent(const vlm_component_api& api, const CheckOptions& options);
+    ~MadeComponent() { api_.destroy(handle_); }
+    MadeComponent(const MadeComponent&) = delete;
+    MadeComponent& operator=(const MadeComponent&) = delete;
+    vlm_component* get() const { return handle_; }
+    /** Loads with a checkpoint that has no tensors. Throws NotCheckable when the plugin needs weights. */
+    void load(const vlm_run_context* run);
+
+  private:
+    const vlm_component_api& api_;
+    vlm_component* handle_ = nullptr;
+};
+
+/** The table of `kind` as its own type, members that the plugin does not have being NULL. Throws NotCheckable when the
+ * plugin is of another kind. */
+template <typename Table>
+Table table_of(const Subject& subject, const char* kind) {
+    for (const auto& [id, api] : subject.interfaces()) {
+        if (id != kind) continue;
+        Table table{};
+        std::memcpy(&table, api, std::min<size_t>(api->struct_size, sizeof(Table)));
+        return table;
+    }
+    throw NotCheckable(std::string("the plugin does not offer ") + kind);
+}
+
+}  // namespace vlm
