@@ -27,15 +27,14 @@
 extern "C" {
 #endif
 
-/** Interpolation of `interpolate`. BILINEAR and BICUBIC (a = -0.75) sample as torch.nn.functional.interpolate does. */
-#define VLM_INTERPOLATE_BILINEAR 1
-#define VLM_INTERPOLATE_BICUBIC 2
+/* Interpolation of `interpolate`. BILINEAR and BICUBIC (a = -0.75) sample as torch.nn.functional.interpolate does. */
+#define VLM_INTERPOLATE_BILINEAR 1 /**< Linear in both directions. */
+#define VLM_INTERPOLATE_BICUBIC 2  /**< See VLM_INTERPOLATE_BILINEAR. */
+/* Order of the elements of one flattened patch. */
+#define VLM_PATCH_CHANNEL_FIRST 0 /**< Elements in the order [channel, y, x]: equals a convolution. */
+#define VLM_PATCH_CHANNEL_LAST 1  /**< Elements in the order [y, x, channel] (Fuyu). */
 
-/** Order of the elements of one flattened patch. */
-#define VLM_PATCH_CHANNEL_FIRST 0 /**< [channel, y, x]: equals a convolution. */
-#define VLM_PATCH_CHANNEL_LAST 1  /**< [y, x, channel]: Fuyu. */
-
-typedef struct vlm_compute vlm_compute;
+typedef struct vlm_compute vlm_compute; /**< The compute service of one device. */
 
 /** The table. */
 struct vlm_compute {
@@ -190,11 +189,11 @@ struct vlm_compute {
      * `[n]` stay (ties: lower index first), as do all others; order is kept. `groups` `[n]` i32. [run] */
     vlm_status (*keep_map)(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* scores,
                            const vlm_tensor* droppable, int64_t keep, vlm_tensor* groups);
-    /** Carries what goes with `n` tokens through the map `groups` `[n]` i32 to `g` groups, without reading anything back.
-     * `sizes` `[n]` f32 and `origins` `[n]` i32 are those before (NULL: all 1, and 0, 1, 2, …; then `row_of_position` is
-     * taken as the identity too). Writes `new_sizes` `[g]` f32 (sums), `log_sizes` `[g]` f32 (their natural logarithm),
-     * `new_origins` `[g]` i32 (smallest of the group) and replaces each `row_of_position[p]` `[positions]` i32 by the
-     * group of that row (-1 stays -1). [run] */
+    /** Carries what goes with `n` tokens through the map `groups` `[n]` i32 to `g` groups, without reading anything
+     * back. `sizes` `[n]` f32 and `origins` `[n]` i32 are those before (NULL: all 1, and 0, 1, 2, …; then
+     * `row_of_position` is taken as the identity too). Writes `new_sizes` `[g]` f32 (sums), `log_sizes` `[g]` f32
+     * (their natural logarithm), `new_origins` `[g]` i32 (smallest of the group) and replaces each `row_of_position[p]`
+     * `[positions]` i32 by the group of that row (-1 stays -1). [run] */
     vlm_status (*carry_map)(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* groups,
                             const vlm_tensor* sizes, const vlm_tensor* origins, vlm_tensor* row_of_position,
                             vlm_tensor* new_sizes, vlm_tensor* log_sizes, vlm_tensor* new_origins);

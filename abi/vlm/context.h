@@ -18,14 +18,13 @@
 extern "C" {
 #endif
 
-/** Log levels. */
-#define VLM_LOG_DEBUG 0
-#define VLM_LOG_INFO 1
-#define VLM_LOG_WARNING 2
-#define VLM_LOG_ERROR 3
-
-struct vlm_compute; /* compute.h */
-struct vlm_hooks;   /* hooks.h */
+/* Log levels. */
+#define VLM_LOG_DEBUG 0   /**< For developers. */
+#define VLM_LOG_INFO 1    /**< Worth knowing. */
+#define VLM_LOG_WARNING 2 /**< Something is not as it should be; work goes on. */
+#define VLM_LOG_ERROR 3   /**< Something failed. */
+struct vlm_compute;       /* compute.h */
+struct vlm_hooks;         /* hooks.h */
 
 /** What the host offers during one call. */
 typedef struct vlm_run_context {

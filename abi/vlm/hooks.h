@@ -33,11 +33,10 @@ extern "C" {
 /** In a backbone, between layer `layer - 1` and `layer`, at prefill. */
 #define VLM_SITE_BACKBONE_LAYER 4
 
-/** What a reducer needs to see; the owner fills only these members of the view. */
-#define VLM_NEED_HIDDEN 1u
-#define VLM_NEED_KEYS 2u
-#define VLM_NEED_SCORES 4u
-
+/* What a reducer needs to see; the owner fills only these members of the view. */
+#define VLM_NEED_HIDDEN 1u /**< `hidden`. */
+#define VLM_NEED_KEYS 2u   /**< `keys`. */
+#define VLM_NEED_SCORES 4u /**< `scores` and `score_sums`. */
 /** Tokens of one image (encoder, connector sites) or one sequence (backbone site) at a hook. All tensors live on the
  * device of the run and are borrowed for the call. */
 typedef struct vlm_token_view {

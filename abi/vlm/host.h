@@ -4,8 +4,8 @@
  *      vlm_host_create → vlm_pipeline_open → vlm_session_create → vlm_generate → vlm_result_* → …_destroy
  *
  *  - Handles are opaque and counted: a pipeline stays alive while a session uses it, whichever is destroyed first.
- *  - Every function that can fail takes a `vlm_error**`. It may be NULL; else `*error` is set on failure and must be freed with
- *    vlm_error_destroy.
+ *  - Every function that can fail takes a `vlm_error**`. It may be NULL; else `*error` is set on failure and must be
+ * freed with vlm_error_destroy.
  *  - Texts that a function returns live as long as the handle they come from.
  *  - A host and a pipeline may be used from many threads; a session by one thread at a time, except vlm_cancel.
  */
@@ -50,8 +50,8 @@ typedef struct vlm_host_options {
     uint32_t struct_size;      /**< sizeof(vlm_host_options) of the caller. */
     uint32_t abi_version;      /**< VLM_ABI_VERSION of the caller. */
     const char* plugin_folder; /**< Searched before the usual places; may be NULL. */
-    vlm_log_fn log;            /**< NULL: warnings and errors to standard error. The log is shared by all hosts of a process. */
-    void* user;                /**< First argument of `log`. */
+    vlm_log_fn log; /**< NULL: warnings and errors to standard error. The log is shared by all hosts of a process. */
+    void* user;     /**< First argument of `log`. */
 } vlm_host_options;
 
 /** Makes a host. `options` may be NULL.
@@ -94,17 +94,17 @@ typedef struct vlm_image_source {
 
 /** Sampling and stopping. Zeroed members mean the manifest's value. */
 typedef struct vlm_generation_options {
-    uint32_t struct_size;      /**< sizeof(vlm_generation_options) of the caller. */
-    uint32_t abi_version;      /**< VLM_ABI_VERSION of the caller. */
-    int64_t max_new_tokens;    /**< Most tokens to generate. */
-    float temperature;         /**< Negative: greedy. */
-    int32_t top_k;             /**< Keep the k best; negative: off. */
-    float top_p;               /**< Nucleus sampling. */
-    float min_p;               /**< Relative to the best. */
-    float repetition_penalty;  /**< 1: off. */
-    uint32_t stop_count;       /**< Number of stop strings. */
-    uint64_t seed;             /**< Of the random numbers. */
-    const char* const* stops;  /**< Stop strings. */
+    uint32_t struct_size;     /**< sizeof(vlm_generation_options) of the caller. */
+    uint32_t abi_version;     /**< VLM_ABI_VERSION of the caller. */
+    int64_t max_new_tokens;   /**< Most tokens to generate. */
+    float temperature;        /**< Negative: greedy. */
+    int32_t top_k;            /**< Keep the k best; negative: off. */
+    float top_p;              /**< Nucleus sampling. */
+    float min_p;              /**< Relative to the best. */
+    float repetition_penalty; /**< 1: off. */
+    uint32_t stop_count;      /**< Number of stop strings. */
+    uint64_t seed;            /**< Of the random numbers. */
+    const char* const* stops; /**< Stop strings. */
 } vlm_generation_options;
 
 /** One turn of a conversation. */

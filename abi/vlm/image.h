@@ -20,14 +20,13 @@ extern "C" {
 /** Id of the image service. */
 #define VLM_SERVICE_IMAGE "vlm.image/1"
 
-/** Resampling filters, numbered as in Pillow and in preprocessor_config.json. */
-#define VLM_RESAMPLE_NEAREST 0
-#define VLM_RESAMPLE_LANCZOS 1
-#define VLM_RESAMPLE_BILINEAR 2
-#define VLM_RESAMPLE_BICUBIC 3
-#define VLM_RESAMPLE_BOX 4
-#define VLM_RESAMPLE_HAMMING 5
-
+/* Resampling filters, numbered as in Pillow and in preprocessor_config.json. */
+#define VLM_RESAMPLE_NEAREST 0  /**< Nearest pixel. */
+#define VLM_RESAMPLE_LANCZOS 1  /**< Lanczos, three lobes. */
+#define VLM_RESAMPLE_BILINEAR 2 /**< Triangle. */
+#define VLM_RESAMPLE_BICUBIC 3  /**< Cubic with a = -0.5. */
+#define VLM_RESAMPLE_BOX 4      /**< Mean of the pixels under the target. */
+#define VLM_RESAMPLE_HAMMING 5  /**< Hamming window. */
 /** An RGB image, upright (EXIF applied), transparency composited on white. */
 typedef struct vlm_image {
     uint32_t struct_size;  /**< sizeof(vlm_image) of the writer. */

@@ -16,18 +16,17 @@
 extern "C" {
 #endif
 
-/** Activation functions. GELU is the exact erf form, GELU_TANH the tanh form, QUICK_GELU is `x * sigmoid(1.702 x)`,
+/* Activation functions. GELU is the exact erf form, GELU_TANH the tanh form, QUICK_GELU is `x * sigmoid(1.702 x)`,
  * RELU2 is `max(x, 0)^2` (Persimmon). */
-#define VLM_ACT_NONE 0
-#define VLM_ACT_RELU 1
-#define VLM_ACT_GELU 2
-#define VLM_ACT_GELU_TANH 3
-#define VLM_ACT_QUICK_GELU 4
-#define VLM_ACT_SILU 5
-#define VLM_ACT_RELU2 6
-#define VLM_ACT_TANH 7
-#define VLM_ACT_SIGMOID 8
-
+#define VLM_ACT_NONE 0       /**< `x`. */
+#define VLM_ACT_RELU 1       /**< `max(x, 0)`. */
+#define VLM_ACT_GELU 2       /**< `x * Phi(x)`, by erf. */
+#define VLM_ACT_GELU_TANH 3  /**< GELU by its tanh approximation. */
+#define VLM_ACT_QUICK_GELU 4 /**< `x * sigmoid(1.702 x)`. */
+#define VLM_ACT_SILU 5       /**< `x * sigmoid(x)`. */
+#define VLM_ACT_RELU2 6      /**< `max(x, 0)^2`. */
+#define VLM_ACT_TANH 7       /**< `tanh(x)`. */
+#define VLM_ACT_SIGMOID 8    /**< `1 / (1 + exp(-x))`. */
 /** Keep this layer at the device's best precision even when the model is quantised (routers, heads, tiny layers). */
 #define VLM_LINEAR_KEEP_PRECISION 1u
 /** The weight is `[in, out]` (Conv1D, a text projection used as `x @ W`) and not `[out, in]`. */

@@ -20,34 +20,31 @@
 extern "C" {
 #endif
 
-/** Device kinds (DLDeviceType). */
-#define VLM_DEVICE_CPU 1
-#define VLM_DEVICE_CUDA 2
-
-/** Type codes (DLDataTypeCode). */
-#define VLM_TYPE_INT 0
-#define VLM_TYPE_UINT 1
-#define VLM_TYPE_FLOAT 2
-#define VLM_TYPE_BFLOAT 4
-#define VLM_TYPE_BOOL 6
-#define VLM_TYPE_FLOAT8_E4M3FN 10
-#define VLM_TYPE_FLOAT8_E5M2 12
-
-/** Whole element types as one number, `code << 16 | bits`: what functions take where DLPack would pass a struct by
+/* Device kinds (DLDeviceType). */
+#define VLM_DEVICE_CPU 1  /**< Host memory. */
+#define VLM_DEVICE_CUDA 2 /**< Memory of an NVIDIA GPU. */
+/* Type codes (DLDataTypeCode). */
+#define VLM_TYPE_INT 0            /**< Signed integer. */
+#define VLM_TYPE_UINT 1           /**< Unsigned integer. */
+#define VLM_TYPE_FLOAT 2          /**< IEEE float. */
+#define VLM_TYPE_BFLOAT 4         /**< bfloat16. */
+#define VLM_TYPE_BOOL 6           /**< Truth value in a byte. */
+#define VLM_TYPE_FLOAT8_E4M3FN 10 /**< 8-bit float, 4 exponent bits, no infinities. */
+#define VLM_TYPE_FLOAT8_E5M2 12   /**< 8-bit float, 5 exponent bits. */
+/* Whole element types as one number, `code << 16 | bits`: what functions take where DLPack would pass a struct by
  * value. */
-#define VLM_DTYPE_F32 0x20020u
-#define VLM_DTYPE_F64 0x20040u
-#define VLM_DTYPE_F16 0x20010u
-#define VLM_DTYPE_BF16 0x40010u
-#define VLM_DTYPE_F8_E4M3 0xA0008u
-#define VLM_DTYPE_F8_E5M2 0xC0008u
-#define VLM_DTYPE_I8 0x00008u
-#define VLM_DTYPE_I16 0x00010u
-#define VLM_DTYPE_I32 0x00020u
-#define VLM_DTYPE_I64 0x00040u
-#define VLM_DTYPE_U8 0x10008u
-#define VLM_DTYPE_BOOL 0x60008u
-
+#define VLM_DTYPE_F32 0x20020u     /**< 32-bit float. */
+#define VLM_DTYPE_F64 0x20040u     /**< 64-bit float. */
+#define VLM_DTYPE_F16 0x20010u     /**< 16-bit float. */
+#define VLM_DTYPE_BF16 0x40010u    /**< bfloat16. */
+#define VLM_DTYPE_F8_E4M3 0xA0008u /**< 8-bit float e4m3fn. */
+#define VLM_DTYPE_F8_E5M2 0xC0008u /**< 8-bit float e5m2. */
+#define VLM_DTYPE_I8 0x00008u      /**< 8-bit integer. */
+#define VLM_DTYPE_I16 0x00010u     /**< 16-bit integer. */
+#define VLM_DTYPE_I32 0x00020u     /**< 32-bit integer. */
+#define VLM_DTYPE_I64 0x00040u     /**< 64-bit integer. */
+#define VLM_DTYPE_U8 0x10008u      /**< Byte. */
+#define VLM_DTYPE_BOOL 0x60008u    /**< Truth value in a byte. */
 /** Most dimensions that any tensor of this ABI has. */
 #define VLM_MAX_DIMS 8
 
