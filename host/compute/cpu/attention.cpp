@@ -1,6 +1,7 @@
 /** @file attention.cpp
  *  Attention with an online softmax (Milakov and Gimelshein, arXiv 1805.02867; blocked as in FlashAttention, arXiv
- * 2205.14135): logits exist only as a tile of 64 query rows by 64 keys, which never leaves the first-level cache.
+ * 2205.14135): logits exist only as a tile of 64 query rows by 256 keys, which stays in the core's own cache. (A tile
+ * of one page would fit the first level, but then the sums and maxima per row cost more than the exponentials.)
  *
  *  The query rows of one key head are all rows of all heads of its group, so that grouped queries share each page while
  * it is in the cache and a single decoded row still fills the kernel. With few rows the keys are cut into spans of 256
@@ -20,7 +21,9 @@ namespace vlm::cpu {
 namespace {
 
 constexpr int64_t kQueryBlock = 64;
-constexpr int64_t kSpanPages = 4;
+/** Pages of one tile, and of one span of keys when few rows are decoded. */
+constexpr int64_t kTilePages = 4;
+constexpr int64_t kTileKeys = kTilePages * kPageKeys;
 constexpr int64_t kFewRows = 8;
 constexpr float kNone = -std::numeric_limits<float>::infinity();
 
@@ -51,7 +54,7 @@ Plan make_plan(const AttentionCall& call) {
     plan.flat_rows = call.rows * call.group;
     plan.blocks = (plan.flat_rows + kQueryBlock - 1) / kQueryBlock;
     const int64_t pages = (call.keys + kPageKeys - 1) / kPageKeys;
-    plan.span_pages = call.rows <= kFewRows ? kSpanPages : std::max<int64_t>(pages, 1);
+    plan.span_pages = call.rows <= kFewRows ? kTilePages : std::max<int64_t>(pages, 1);
     plan.spans = std::max<int64_t>(1, (pages + plan.span_pages - 1) / plan.span_pages);
     plan.stride = call.layout.value_panels() * kPanel;
     return plan;
@@ -59,10 +62,10 @@ Plan make_plan(const AttentionCall& call) {
 
 /** Buffers of one item. */
 struct Work {
-    void* queries;
-    std::byte* staging;
-    float* tile;        ///< `[kQueryBlock][64]` logits, then weights.
+    float* tile;        ///< `[kQueryBlock][kTileKeys]` logits, then weights.
     uint16_t* rounded;  ///< The weights in bf16.
+    void* queries;
+    std::byte* staging;  ///< For kTilePages pages.
 };
 
 int64_t aligned(int64_t bytes) {
@@ -70,111 +73,115 @@ int64_t aligned(int64_t bytes) {
 }
 
 int64_t work_bytes(const AttentionCall& call) {
-    const int64_t largest = std::max(call.layout.head_dim, call.layout.value_dim);
-    const int64_t staging =
-        call.virtual_keys() ? aligned(call.layout.head_elements() * call.layout.element_bytes()) + aligned(largest * 4)
-                            : 0;
-    return aligned(kQueryBlock * query_stride(call) * 4) + staging + kQueryBlock * kPageKeys * (4 + 2);
+    return aligned(kQueryBlock * query_stride(call) * 4) + kTilePages * staging_bytes(call) +
+           kQueryBlock * kTileKeys * (4 + 2);
 }
 
 Work split_work(const AttentionCall& call, std::byte* memory) {
     Work work{};
     work.tile = reinterpret_cast<float*>(memory);
-    memory += kQueryBlock * kPageKeys * 4;
+    memory += kQueryBlock * kTileKeys * 4;
     work.rounded = reinterpret_cast<uint16_t*>(memory);
-    memory += kQueryBlock * kPageKeys * 2;
+    memory += kQueryBlock * kTileKeys * 2;
     work.queries = memory;
     work.staging = memory + aligned(kQueryBlock * query_stride(call) * 4);
     return work;
 }
 
-/** Adds the values of a page, weighted by `work.tile`, to the partial output. */
-void multiply_values(const AttentionCall& call, const Plan& plan, const Work& work, int64_t rows, int64_t keys,
-                     const HeadPage& page, float* out) {
+/** Adds the values of page `index` of the tile, weighted by `keys` columns of it, to the partial output. */
+void multiply_values(const AttentionCall& call, const Plan& plan, const Work& work, int64_t rows, int64_t index,
+                     int64_t keys, const HeadPage& page, float* out) {
     const PageLayout& layout = call.layout;
-    const int64_t padded = (keys + kPairDepth - 1) / kPairDepth * kPairDepth;
-    if (call.bf16_products) call.kernels->to_bf16(work.tile, work.rounded, rows * kPageKeys);
+    const int64_t padded = (keys + kPairDepth - 1) / kPairDepth * kPairDepth, column = index * kPageKeys;
     for (int64_t p = 0; p < layout.value_panels(); ++p) {
         const std::byte* panel = page.values + p * kPageKeys * kPanel * layout.element_bytes();
         float* c = out + p * kPanel;
         if (call.bf16_products) {
-            call.kernels->gemm_bf16(work.rounded, kPageKeys, reinterpret_cast<const uint16_t*>(panel), padded, c,
-                                    plan.stride, rows, true);
+            call.kernels->gemm_bf16(work.rounded + column, kTileKeys, reinterpret_cast<const uint16_t*>(panel), padded,
+                                    c, plan.stride, rows, true);
         } else if (layout.bf16) {
-            call.kernels->gemm_f32_bf16(work.tile, kPageKeys, reinterpret_cast<const uint16_t*>(panel), keys, c,
-                                        plan.stride, rows, true);
+            call.kernels->gemm_f32_bf16(work.tile + column, kTileKeys, reinterpret_cast<const uint16_t*>(panel), keys,
+                                        c, plan.stride, rows, true);
         } else {
-            call.kernels->gemm_f32(work.tile, kPageKeys, reinterpret_cast<const float*>(panel), keys, c, plan.stride,
-                                   rows, true);
+            call.kernels->gemm_f32(work.tile + column, kTileKeys, reinterpret_cast<const float*>(panel), keys, c,
+                                   plan.stride, rows, true);
         }
     }
 }
 
-/** Turns the logits of one page into weights, row by row. */
-void weigh(const AttentionCall& call, const Plan& plan, float* tile, int64_t first, int64_t count, int64_t key,
-           const Partial& partial) {
+/** Turns the logits of a tile, whose first key is `key` and whose columns end at `columns`, into weights row by row. */
+void weigh(const AttentionCall& call, const Plan& plan, const Work& work, int64_t first, int64_t count, int64_t key,
+           int64_t columns, const Partial& partial) {
     for (int64_t i = 0; i < count; ++i) {
         const int64_t row = (first + i) / call.group;
         const int64_t low = std::max<int64_t>(call.begin[static_cast<size_t>(row)] - key, 0);
-        const int64_t high = std::min<int64_t>(call.end[static_cast<size_t>(row)] - key, kPageKeys);
-        float* logits = tile + i * kPageKeys;
+        const int64_t high = std::min<int64_t>(call.end[static_cast<size_t>(row)] - key, columns);
+        float* logits = work.tile + i * kTileKeys;
         if (low >= high) {
-            std::fill(logits, logits + kPageKeys, 0.0f);
-            continue;
+            std::fill(logits, logits + columns, 0.0f);
+        } else {
+            SoftmaxStep step{};
+            step.logits = logits + low;
+            step.n = high - low;
+            step.scale = call.scale;
+            step.softcap = call.softcap;
+            step.bias = call.key_bias.bytes != nullptr ? call.key_bias.data<float>() + key + low : nullptr;
+            step.mask = call.mask.bytes != nullptr ? call.mask.data<uint8_t>() + row * call.keys + key + low : nullptr;
+            step.maximum = partial.maximum[i];
+            step.sum = partial.sum[i];
+            call.kernels->softmax_step(step);
+            std::fill(logits, logits + low, 0.0f);
+            std::fill(logits + high, logits + columns, 0.0f);
+            partial.maximum[i] = step.maximum;
+            partial.sum[i] = step.sum;
+            if (step.correction != 1.0f)
+                call.kernels->scale(partial.out + i * plan.stride, step.correction, partial.out + i * plan.stride,
+                                    plan.stride);
         }
-        SoftmaxStep step{};
-        step.logits = logits + low;
-        step.n = high - low;
-        step.scale = call.scale;
-        step.softcap = call.softcap;
-        step.bias = call.key_bias.bytes != nullptr ? call.key_bias.data<float>() + key + low : nullptr;
-        step.mask = call.mask.bytes != nullptr ? call.mask.data<uint8_t>() + row * call.keys + key + low : nullptr;
-        step.maximum = partial.maximum[i];
-        step.sum = partial.sum[i];
-        call.kernels->softmax_step(step);
-        std::fill(logits, logits + low, 0.0f);
-        std::fill(logits + high, logits + kPageKeys, 0.0f);
-        partial.maximum[i] = step.maximum;
-        partial.sum[i] = step.sum;
-        if (step.correction != 1.0f)
-            call.kernels->scale(partial.out + i * plan.stride, step.correction, partial.out + i * plan.stride,
-                                plan.stride);
+        if (call.bf16_products) call.kernels->to_bf16(logits, work.rounded + i * kTileKeys, columns);
     }
+}
+
+/** Whether any row of [first_row, last_row] sees a key of [key, key_end). */
+bool any_sees(const AttentionCall& call, int64_t first_row, int64_t last_row, int64_t key, int64_t key_end) {
+    for (int64_t r = first_row; r <= last_row; ++r) {
+        const auto i = static_cast<size_t>(r);
+        if (std::max<int64_t>(call.begin[i], key) < std::min<int64_t>(call.end[i], key_end)) return true;
+    }
+    return false;
 }
 
 /** One block of query rows over one span of keys. */
 void run_span(const AttentionCall& call, const Plan& plan, int64_t head, int64_t block, int64_t span, const Work& work,
               const Partial& partial) {
     const int64_t first = block * kQueryBlock, count = std::min(kQueryBlock, plan.flat_rows - first);
+    const int64_t first_row = first / call.group, last_row = (first + count - 1) / call.group;
     std::fill(partial.maximum, partial.maximum + count, kNone);
     std::fill(partial.sum, partial.sum + count, 0.0f);
     std::fill(partial.out, partial.out + count * plan.stride, 0.0f);
-    int64_t low = call.keys, high = 0;
-    for (int64_t r = first / call.group; r <= (first + count - 1) / call.group; ++r) {
-        const auto i = static_cast<size_t>(r);
-        if (call.begin[i] >= call.end[i]) continue;
-        low = std::min<int64_t>(low, call.begin[i]);
-        high = std::max<int64_t>(high, call.end[i]);
-    }
-    low = std::max(low, span * plan.span_pages * kPageKeys);
-    high = std::min(high, (span + 1) * plan.span_pages * kPageKeys);
-    if (low >= high) return;
-    gather_queries(call, head, first, count, work.queries);
-    for (int64_t page = low / kPageKeys; page * kPageKeys < high; ++page) {
-        const int64_t key = page * kPageKeys;
-        const bool seen = [&] {
-            for (int64_t r = first / call.group; r <= (first + count - 1) / call.group; ++r) {
-                const auto i = static_cast<size_t>(r);
-                if (std::max<int64_t>(call.begin[i], key) < std::min<int64_t>(call.end[i], key + kPageKeys))
-                    return true;
-            }
-            return false;
-        }();
-        if (!seen) continue;
-        const HeadPage memory = head_page(call, head, page, work.staging);
-        multiply_keys(call, work.queries, query_stride(call), count, memory, work.tile);
-        weigh(call, plan, work.tile, first, count, key, partial);
-        multiply_values(call, plan, work, count, std::min(kPageKeys, high - key), memory, partial.out);
+    const int64_t begin = span * plan.span_pages * kPageKeys;
+    const int64_t end = std::min(call.keys, begin + plan.span_pages * kPageKeys);
+    bool gathered = false;
+    for (int64_t key = begin; key < end; key += kTileKeys) {
+        HeadPage pages[kTilePages];
+        bool seen[kTilePages] = {};
+        int64_t columns = 0;
+        for (int64_t p = 0; p < kTilePages && key + p * kPageKeys < end; ++p) {
+            const int64_t page_key = key + p * kPageKeys;
+            seen[p] = any_sees(call, first_row, last_row, page_key, std::min(page_key + kPageKeys, end));
+            if (!seen[p]) continue;
+            if (!gathered) gather_queries(call, head, first, count, work.queries);
+            gathered = true;
+            columns = (p + 1) * kPageKeys;
+            pages[p] = head_page(call, head, page_key / kPageKeys, work.staging + p * staging_bytes(call));
+            multiply_keys(call, work.queries, count, pages[p], work.tile + p * kPageKeys, kTileKeys);
+        }
+        if (columns == 0) continue;
+        weigh(call, plan, work, first, count, key, columns, partial);
+        for (int64_t p = 0; p < columns / kPageKeys; ++p)
+            if (seen[p])
+                multiply_values(call, plan, work, count, p, std::min(kPageKeys, end - key - p * kPageKeys), pages[p],
+                                partial.out);
     }
 }
 

@@ -38,14 +38,16 @@ struct HeadPage {
 /** Checks `args`, appends to the cache and packs what is not cached. */
 void prepare_attention(State& state, const vlm_attention& args, AttentionCall& call);
 
+/** Bytes that head_page needs for staging one page. */
+int64_t staging_bytes(const AttentionCall& call);
 /** Page `index` of key head `head`: in place, or gathered and rotated into `staging` (one head's elements) for virtual
  * keys. */
 HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging);
 
-/** Logits of `rows` query rows times the keys of a page, `[rows][64]` into `tile`; `q` is f32 or bf16 as
+/** Logits of `rows` query rows times the keys of a page, 64 of every `ldc` elements of `tile`; `q` is f32 or bf16 as
  * call.bf16_products says. */
-void multiply_keys(const AttentionCall& call, const void* q, int64_t ldq, int64_t rows, const HeadPage& page,
-                   float* tile);
+void multiply_keys(const AttentionCall& call, const void* q, int64_t rows, const HeadPage& page, float* tile,
+                   int64_t ldc);
 
 /** Elements between query rows in the buffer of gather_queries. */
 int64_t query_stride(const AttentionCall& call);

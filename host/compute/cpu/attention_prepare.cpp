@@ -194,6 +194,12 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
     call.pages = layer->pages();
 }
 
+int64_t staging_bytes(const AttentionCall& call) {
+    if (!call.virtual_keys()) return 0;
+    const int64_t page = (call.layout.head_elements() * call.layout.element_bytes() + 63) / 64 * 64;
+    return page + (std::max(call.layout.head_dim, call.layout.value_dim) * 4 + 63) / 64 * 64;
+}
+
 HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging) {
     const PageLayout& layout = call.layout;
     const int64_t size = layout.element_bytes();
@@ -250,21 +256,22 @@ void gather_queries(const AttentionCall& call, int64_t head, int64_t first, int6
     }
 }
 
-void multiply_keys(const AttentionCall& call, const void* q, int64_t ldq, int64_t rows, const HeadPage& page,
-                   float* tile) {
+void multiply_keys(const AttentionCall& call, const void* q, int64_t rows, const HeadPage& page, float* tile,
+                   int64_t ldc) {
     const PageLayout& layout = call.layout;
+    const int64_t ldq = query_stride(call);
     for (int64_t half = 0; half < kPageKeys / kPanel; ++half) {
         const std::byte* panel = page.keys + half * layout.key_depth() * kPanel * layout.element_bytes();
         float* c = tile + half * kPanel;
         if (call.bf16_products) {
             call.kernels->gemm_bf16(static_cast<const uint16_t*>(q), ldq, reinterpret_cast<const uint16_t*>(panel),
-                                    layout.key_depth(), c, kPageKeys, rows, false);
+                                    layout.key_depth(), c, ldc, rows, false);
         } else if (layout.bf16) {
             call.kernels->gemm_f32_bf16(static_cast<const float*>(q), ldq, reinterpret_cast<const uint16_t*>(panel),
-                                        layout.head_dim, c, kPageKeys, rows, false);
+                                        layout.head_dim, c, ldc, rows, false);
         } else {
             call.kernels->gemm_f32(static_cast<const float*>(q), ldq, reinterpret_cast<const float*>(panel),
-                                   layout.head_dim, c, kPageKeys, rows, false);
+                                   layout.head_dim, c, ldc, rows, false);
         }
     }
 }

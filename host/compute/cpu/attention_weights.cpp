@@ -21,17 +21,13 @@ void row_weights(const AttentionCall& call, int64_t row, float* mean, std::byte*
     const int64_t pages = (call.keys + kPageKeys - 1) / kPageKeys, ld = pages * kPageKeys;
     auto* logits = reinterpret_cast<float*>(memory);
     memory += call.group * ld * 4;
-    auto* tile = reinterpret_cast<float*>(memory);
-    memory += call.group * kPageKeys * 4;
     void* queries = memory;
     std::byte* staging = memory + (call.group * query_stride(call) * 4 + 63) / 64 * 64;
     for (int64_t head = 0; head < call.layout.kv_heads; ++head) {
         gather_queries(call, head, row * call.group, call.group, queries);
-        for (int64_t page = low / kPageKeys; page * kPageKeys < high; ++page) {
-            multiply_keys(call, queries, query_stride(call), call.group, head_page(call, head, page, staging), tile);
-            for (int64_t g = 0; g < call.group; ++g)
-                std::copy_n(tile + g * kPageKeys, kPageKeys, logits + g * ld + page * kPageKeys);
-        }
+        for (int64_t page = low / kPageKeys; page * kPageKeys < high; ++page)
+            multiply_keys(call, queries, call.group, head_page(call, head, page, staging), logits + page * kPageKeys,
+                          ld);
         for (int64_t g = 0; g < call.group; ++g) {
             SoftmaxStep step{};
             step.logits = logits + g * ld + low;
@@ -51,9 +47,8 @@ void row_weights(const AttentionCall& call, int64_t row, float* mean, std::byte*
 
 int64_t row_bytes(const AttentionCall& call) {
     const int64_t pages = (call.keys + kPageKeys - 1) / kPageKeys;
-    const int64_t largest = std::max(call.layout.head_dim, call.layout.value_dim);
-    const int64_t floats = checked_product(call.group, (pages + 1) * kPageKeys + query_stride(call) + 16);
-    return checked_product(floats, 4) + call.layout.head_elements() * call.layout.element_bytes() + largest * 4 + 256;
+    const int64_t floats = checked_product(call.group, pages * kPageKeys + query_stride(call));
+    return checked_product(floats, 4) + staging_bytes(call) + 256;
 }
 
 }  // namespace

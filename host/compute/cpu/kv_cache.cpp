@@ -41,16 +41,22 @@ void write_page(const PageLayout& layout, const View& k, const View& v, int64_t 
                 int64_t head, int64_t head_end, std::byte* page) {
     with_element(layout.bf16, [&](auto tag) {
         using T = decltype(tag);
+        // Elements between neighbours: along the head in a key panel, and along a value panel.
+        constexpr int64_t pair = std::is_same_v<T, float> ? 1 : 2;
         for (int64_t h = head; h < head_end; ++h) {
             T* keys = reinterpret_cast<T*>(page) + h * layout.head_elements();
             T* values = keys + layout.key_elements();
             for (int64_t i = 0; i < count; ++i) {
                 const float* key = k.data<const float>() + (first + i) * k.strides[0] + h * k.strides[1];
+                T* target = keys + layout.key_index(slot + i, 0);
                 for (int64_t d = 0; d < layout.head_dim; ++d)
-                    keys[layout.key_index(slot + i, d)] = encode<T>(key[d * k.strides[2]]);
+                    target[d / pair * pair * kPanel + d % pair] = encode<T>(key[d * k.strides[2]]);
                 const float* value = v.data<const float>() + (first + i) * v.strides[0] + h * v.strides[1];
-                for (int64_t d = 0; d < layout.value_dim; ++d)
-                    values[layout.value_index(slot + i, d)] = encode<T>(value[d * v.strides[2]]);
+                for (int64_t d = 0; d < layout.value_dim; d += kPanel) {
+                    T* line = values + layout.value_index(slot + i, d);
+                    const int64_t n = std::min(kPanel, layout.value_dim - d);
+                    for (int64_t c = 0; c < n; ++c) line[c * pair] = encode<T>(value[(d + c) * v.strides[2]]);
+                }
             }
         }
     });

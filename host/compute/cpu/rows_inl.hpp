@@ -6,35 +6,49 @@
 
 namespace {
 
-/** Calls `fn(i, n)` for every vector of the row; n is less than kWidth only for the last. */
+/** The number of lanes of a whole vector, as a type: the loop over whole vectors is compiled without any test for the
+ * end. */
+struct Whole {};
+
+/** Calls `fn(i, n)` for every vector of the row; n is `Whole`, or for the last the number of lanes that are left. */
 template <class Fn>
 inline void for_vectors(int64_t n, Fn fn) {
     int64_t i = 0;
-    for (; i + Vec::kWidth <= n; i += Vec::kWidth) fn(i, static_cast<int64_t>(Vec::kWidth));
+    for (; i + Vec::kWidth <= n; i += Vec::kWidth) fn(i, Whole{});
     if (i < n) fn(i, n - i);
 }
 
+inline F get(const float* p, Whole) {
+    return Vec::load(p);
+}
 inline F get(const float* p, int64_t n) {
-    return n == Vec::kWidth ? Vec::load(p) : Vec::load_part(p, n);
+    return Vec::load_part(p, n);
+}
+inline void put(float* p, F x, Whole) {
+    Vec::store(p, x);
 }
 inline void put(float* p, F x, int64_t n) {
-    if (n == Vec::kWidth) {
-        Vec::store(p, x);
-    } else {
-        Vec::store_part(p, x, n);
-    }
+    Vec::store_part(p, x, n);
 }
 /** Lanes behind the end become `other`. */
+inline F cut(F x, Whole, float) {
+    return x;
+}
 inline F cut(F x, int64_t n, float other) {
-    if (n == Vec::kWidth) return x;
     alignas(64) float lanes[Vec::kWidth];
     Vec::store(lanes, x);
     for (int64_t i = n; i < Vec::kWidth; ++i) lanes[i] = other;
     return Vec::load(lanes);
 }
+inline F masked(F x, const uint8_t* mask, Whole) {
+    return Vec::masked(x, mask, Vec::kWidth);
+}
+inline F masked(F x, const uint8_t* mask, int64_t n) {
+    return Vec::masked(x, mask, n);
+}
 
 void epilogue_row(const EpilogueRow& row) {
-    for_vectors(row.n, [&](int64_t i, int64_t n) {
+    for_vectors(row.n, [&](int64_t i, auto n) {
         F x = get(row.sum + i, n);
         if (row.bias != nullptr) x = Vec::add(x, get(row.bias + i, n));
         if (row.activation != VLM_ACT_NONE) x = activate(row.activation, x);
@@ -53,11 +67,11 @@ void softmax_step_row(SoftmaxStep& step) {
     float* s = step.logits;
     const float infinity = __builtin_inff();
     F top = set(-infinity);
-    for_vectors(step.n, [&](int64_t i, int64_t n) {
+    for_vectors(step.n, [&](int64_t i, auto n) {
         F x = Vec::mul(get(s + i, n), set(step.scale));
         if (step.softcap != 0.0f) x = Vec::mul(set(step.softcap), tanh_vec(Vec::div(x, set(step.softcap))));
         if (step.bias != nullptr) x = Vec::add(x, get(step.bias + i, n));
-        if (step.mask != nullptr) x = Vec::masked(x, step.mask + i, n);
+        if (step.mask != nullptr) x = masked(x, step.mask + i, n);
         put(s + i, x, n);
         top = Vec::max(top, cut(x, n, -infinity));
     });
@@ -71,7 +85,7 @@ void softmax_step_row(SoftmaxStep& step) {
         return;
     }
     F sum = set(0.0f);
-    for_vectors(step.n, [&](int64_t i, int64_t n) {
+    for_vectors(step.n, [&](int64_t i, auto n) {
         const F e = exp_vec(Vec::sub(get(s + i, n), set(maximum)));
         put(s + i, e, n);
         sum = Vec::add(sum, cut(e, n, 0.0f));
@@ -83,20 +97,20 @@ void softmax_step_row(SoftmaxStep& step) {
 }
 
 void activation_row(uint32_t act, const float* x, float* y, int64_t count) {
-    for_vectors(count, [&](int64_t i, int64_t n) { put(y + i, activate(act, get(x + i, n)), n); });
+    for_vectors(count, [&](int64_t i, auto n) { put(y + i, activate(act, get(x + i, n)), n); });
 }
 
 void layer_norm_row(const float* x, const float* gamma, const float* beta, float eps, float* y, int64_t count) {
     F sum = set(0.0f);
-    for_vectors(count, [&](int64_t i, int64_t n) { sum = Vec::add(sum, get(x + i, n)); });
+    for_vectors(count, [&](int64_t i, auto n) { sum = Vec::add(sum, get(x + i, n)); });
     const float mean = Vec::sum(sum) / static_cast<float>(count);
     F squares = set(0.0f);
-    for_vectors(count, [&](int64_t i, int64_t n) {
+    for_vectors(count, [&](int64_t i, auto n) {
         const F d = cut(Vec::sub(get(x + i, n), set(mean)), n, 0.0f);
         squares = Vec::fma(d, d, squares);
     });
     const float inverse = 1.0f / __builtin_sqrtf(Vec::sum(squares) / static_cast<float>(count) + eps);
-    for_vectors(count, [&](int64_t i, int64_t n) {
+    for_vectors(count, [&](int64_t i, auto n) {
         F v = Vec::mul(Vec::sub(get(x + i, n), set(mean)), set(inverse));
         if (gamma != nullptr) v = Vec::mul(v, get(gamma + i, n));
         if (beta != nullptr) v = Vec::add(v, get(beta + i, n));
@@ -106,7 +120,7 @@ void layer_norm_row(const float* x, const float* gamma, const float* beta, float
 
 float sum_of_squares(const float* x, int64_t count) {
     F squares = set(0.0f);
-    for_vectors(count, [&](int64_t i, int64_t n) {
+    for_vectors(count, [&](int64_t i, auto n) {
         const F v = get(x + i, n);
         squares = Vec::fma(v, v, squares);
     });
@@ -115,7 +129,7 @@ float sum_of_squares(const float* x, int64_t count) {
 
 void rms_norm_row(const float* x, const float* gamma, float eps, float offset, float* y, int64_t count) {
     const float inverse = 1.0f / __builtin_sqrtf(sum_of_squares(x, count) / static_cast<float>(count) + eps);
-    for_vectors(count, [&](int64_t i, int64_t n) {
+    for_vectors(count, [&](int64_t i, auto n) {
         F v = Vec::mul(get(x + i, n), set(inverse));
         if (gamma != nullptr) v = Vec::mul(v, Vec::add(set(offset), get(gamma + i, n)));
         put(y + i, v, n);
@@ -123,48 +137,46 @@ void rms_norm_row(const float* x, const float* gamma, float eps, float offset, f
 }
 
 void scale_row(const float* x, float scale, float* y, int64_t count) {
-    for_vectors(count, [&](int64_t i, int64_t n) { put(y + i, Vec::mul(get(x + i, n), set(scale)), n); });
+    for_vectors(count, [&](int64_t i, auto n) { put(y + i, Vec::mul(get(x + i, n), set(scale)), n); });
 }
 
 void l2_normalize_row(const float* x, float eps, float* y, int64_t count) {
     const float norm = __builtin_sqrtf(sum_of_squares(x, count));
     const F divisor = set(norm > eps || norm != norm ? norm : eps);
-    for_vectors(count, [&](int64_t i, int64_t n) { put(y + i, Vec::div(get(x + i, n), divisor), n); });
+    for_vectors(count, [&](int64_t i, auto n) { put(y + i, Vec::div(get(x + i, n), divisor), n); });
 }
 
 void softmax_row(const float* x, float* y, int64_t count) {
     const float infinity = __builtin_inff();
     F top = set(-infinity);
-    for_vectors(count, [&](int64_t i, int64_t n) { top = Vec::max(top, cut(get(x + i, n), n, -infinity)); });
+    for_vectors(count, [&](int64_t i, auto n) { top = Vec::max(top, cut(get(x + i, n), n, -infinity)); });
     const F maximum = set(Vec::largest(top));
     F sum = set(0.0f);
-    for_vectors(count, [&](int64_t i, int64_t n) {
+    for_vectors(count, [&](int64_t i, auto n) {
         const F e = exp_vec(Vec::sub(get(x + i, n), maximum));
         put(y + i, e, n);
         sum = Vec::add(sum, cut(e, n, 0.0f));
     });
     const F total = set(Vec::sum(sum));
-    for_vectors(count, [&](int64_t i, int64_t n) { put(y + i, Vec::div(get(y + i, n), total), n); });
+    for_vectors(count, [&](int64_t i, auto n) { put(y + i, Vec::div(get(y + i, n), total), n); });
 }
 
 void add_row(const float* a, const float* b, float scale, float* y, int64_t count) {
-    for_vectors(count, [&](int64_t i, int64_t n) {
-        put(y + i, Vec::add(get(a + i, n), Vec::mul(set(scale), get(b + i, n))), n);
-    });
+    for_vectors(
+        count, [&](int64_t i, auto n) { put(y + i, Vec::add(get(a + i, n), Vec::mul(set(scale), get(b + i, n))), n); });
 }
 
 void multiply_row(const float* a, const float* b, float* y, int64_t count) {
-    for_vectors(count, [&](int64_t i, int64_t n) { put(y + i, Vec::mul(get(a + i, n), get(b + i, n)), n); });
+    for_vectors(count, [&](int64_t i, auto n) { put(y + i, Vec::mul(get(a + i, n), get(b + i, n)), n); });
 }
 
 void to_bf16_row(const float* x, uint16_t* y, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        __builtin_memcpy(&bits, x + i, sizeof(bits));
-        const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
-        const uint32_t rounded = bits + 0x7FFFu + ((bits >> 16) & 1u);
-        y[i] = static_cast<uint16_t>((nan ? (bits | 0x400000u) : rounded) >> 16);
-    }
+    int64_t i = 0;
+    for (; i + Vec::kWidth <= count; i += Vec::kWidth) Vec::store_bf16(y + i, Vec::load(x + i));
+    if (i == count) return;
+    alignas(64) uint16_t last[Vec::kWidth];
+    Vec::store_bf16(last, Vec::load_part(x + i, count - i));
+    for (int64_t k = i; k < count; ++k) y[k] = last[k - i];
 }
 
 }  // namespace

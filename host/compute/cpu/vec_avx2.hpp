@@ -57,6 +57,16 @@ struct Vec {
         const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
         return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int>(0xFFFF0000u))));
     }
+    static void store_bf16(uint16_t* p, F x) {
+        const __m256i bits = _mm256_castps_si256(x);
+        const __m256i odd_bit = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+        const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd_bit, _mm256_set1_epi32(0x7FFF)));
+        const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+        const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+        const __m256i high = _mm256_srli_epi32(_mm256_blendv_epi8(rounded, quiet, nan), 16);
+        const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(halves));
+    }
     static F masked(F x, const uint8_t* mask, int64_t n) {
         alignas(32) int32_t visible[kWidth];
         for (int i = 0; i < kWidth; ++i) visible[i] = i < n && mask[i] != 0 ? -1 : 0;

@@ -45,6 +45,15 @@ struct Vec {
         const __m512i high = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u));
         return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), high));
     }
+    static void store_bf16(uint16_t* p, F x) {
+        const __m512i bits = _mm512_castps_si512(x);
+        const __m512i odd_bit = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+        const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd_bit, _mm512_set1_epi32(0x7FFF)));
+        const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
+        const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+        const __m512i high = _mm512_srli_epi32(_mm512_mask_blend_epi32(nan, rounded, quiet), 16);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(high));
+    }
     static F masked(F x, const uint8_t* mask, int64_t n) {
         const __m128i bytes = _mm_maskz_loadu_epi8(first(n), mask);
         const __mmask16 visible = _mm_test_epi8_mask(bytes, bytes);

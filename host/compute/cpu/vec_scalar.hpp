@@ -90,6 +90,14 @@ struct Vec {
     static F odd(const uint16_t* p) {
         return make([&](int i) { return std::bit_cast<float>(static_cast<uint32_t>(p[2 * i + 1]) << 16); });
     }
+    /** Rounds to nearest even; NaN stays NaN. */
+    static void store_bf16(uint16_t* p, F x) {
+        for (int i = 0; i < 4; ++i) {
+            const auto bits = std::bit_cast<uint32_t>(x.v[i]);
+            const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
+            p[i] = static_cast<uint16_t>((nan ? bits | 0x400000u : bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+        }
+    }
     /** Visible keys keep their value, others become -infinity. */
     static F masked(F x, const uint8_t* mask, int64_t n) {
         return make([&](int i) { return i < n && mask[i] != 0 ? x.v[i] : -INFINITY; });
