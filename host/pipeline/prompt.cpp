@@ -16,21 +16,25 @@ namespace {
 /** Collects segments; neighbouring text joins. */
 class Builder {
   public:
-    Builder(const Tokenizer& tokenizer, bool in_sequence) : tokenizer_(tokenizer), in_sequence_(in_sequence) {}
+    Builder(const Tokenizer& tokenizer, const PromptRecipe& recipe, bool in_sequence)
+        : tokenizer_(tokenizer), shared_piece_(recipe.shared_piece), in_sequence_(in_sequence) {}
 
     void ids(std::span<const int32_t> ids) {
         if (ids.empty()) return;
+        ends_shared_ = false;
         if (segments_.empty() || segments_.back().image >= 0) segments_.emplace_back();
         auto& text = segments_.back().ids;
         text.insert(text.end(), ids.begin(), ids.end());
     }
+    /** Text of an expansion. The piece that neighbouring images share is not repeated. */
     void text(const std::string& text) {
-        if (const auto id = tokenizer_.id_of(text))
-            ids(std::vector<int32_t>{*id});
-        else
-            ids(tokenizer_.encode(text, false));
+        const bool shared = !text.empty() && text == shared_piece_;
+        if (shared && ends_shared_) return;
+        write(text);
+        ends_shared_ = shared;
     }
     void positions(int image, int64_t first, int64_t count) {
+        ends_shared_ = false;
         if (!in_sequence_) {
             if (first == 0) segments_.push_back({{}, image, 0, 0});
         } else if (!segments_.empty() && segments_.back().image == image &&
@@ -47,8 +51,17 @@ class Builder {
     }
 
   private:
+    void write(const std::string& text) {
+        if (const auto id = tokenizer_.id_of(text))
+            ids(std::vector<int32_t>{*id});
+        else
+            ids(tokenizer_.encode(text, false));
+    }
+
     const Tokenizer& tokenizer_;
+    const std::string shared_piece_;
     bool in_sequence_;
+    bool ends_shared_ = false;  ///< The last thing written was the shared piece of an expansion.
     std::vector<Segment> segments_;
 };
 
@@ -107,23 +120,34 @@ std::optional<std::pair<size_t, size_t>> find_marker(const std::string& text, co
     std::optional<std::pair<size_t, size_t>> best;
     for (const auto& marker : recipe.markers) {
         const size_t at = text.find(marker, from);
-        if (at != std::string::npos && (!best || at < best->first)) best = {at, marker.size()};
+        if (!marker.empty() && at != std::string::npos && (!best || at < best->first)) best = {at, marker.size()};
     }
     return best;
 }
 
-/** Ids of the text in front of, between and behind the images. */
-std::vector<std::vector<int32_t>> encode_around_images(const std::string& text, const PromptRecipe& recipe,
-                                                       const Tokenizer& tokenizer, size_t images) {
+/** The text in front of, between and behind the images, as the recipe wants it to be tokenised. */
+std::vector<std::string> texts_of(const std::string& prompt, const PromptRecipe& recipe) {
     std::vector<std::string> parts(1);
     size_t from = 0;
-    while (const auto marker = find_marker(text, recipe, from)) {
-        parts.back() += text.substr(from, marker->first - from);
-        parts.emplace_back();
+    while (const auto marker = find_marker(prompt, recipe, from)) {
+        parts.back() += prompt.substr(from, marker->first - from);
+        if (recipe.place != PromptRecipe::Place::always_front) parts.emplace_back();
         from = marker->first + marker->second;
     }
-    parts.back() += text.substr(from);
+    parts.back() += prompt.substr(from);
+    for (auto& part : parts) {
+        part.erase(0, std::min(part.find_first_not_of(recipe.strip_text), part.size()));
+        part.erase(part.find_last_not_of(recipe.strip_text) + 1);
+    }
+    parts.back() += recipe.suffix_text;
+    if (!parts.front().starts_with(recipe.prefix_text)) parts.front().insert(0, recipe.prefix_text);
+    return parts;
+}
 
+/** Ids of these texts. */
+std::vector<std::vector<int32_t>> encode_around_images(const std::vector<std::string>& parts,
+                                                       const PromptRecipe& recipe, const Tokenizer& tokenizer,
+                                                       size_t images) {
     std::vector<std::vector<int32_t>> ids;
     const auto marker_id = recipe.markers.empty() ? std::nullopt : tokenizer.id_of(recipe.markers.front());
     if (recipe.separate_text || !marker_id || images == 0 || parts.size() == 1) {
@@ -148,6 +172,16 @@ std::vector<std::vector<int32_t>> encode_around_images(const std::string& text, 
 
 }  // namespace
 
+std::string without_markers(const std::string& text, const PromptRecipe& recipe) {
+    std::string rest;
+    size_t from = 0;
+    while (const auto marker = find_marker(text, recipe, from)) {
+        rest += text.substr(from, marker->first - from);
+        from = marker->first + marker->second;
+    }
+    return rest + text.substr(from);
+}
+
 size_t count_markers(const std::string& text, const PromptRecipe& recipe) {
     size_t count = 0;
     size_t from = 0;
@@ -166,7 +200,7 @@ int64_t segment_tokens(std::span<const Segment> segments) {
 
 std::vector<Segment> build_prompt(const std::string& text, std::span<const TokenLayout> layouts,
                                   const PromptRecipe& recipe, const Tokenizer& tokenizer, bool in_sequence) {
-    size_t markers = count_markers(text, recipe);
+    const size_t markers = count_markers(text, recipe);
     const size_t images = layouts.size();
     if (markers > 0 ? markers != images : images > 0 && recipe.place == PromptRecipe::Place::marker_required)
         throw invalid_argument("the prompt has " + std::to_string(markers) + " image marker" +
@@ -174,15 +208,10 @@ std::vector<Segment> build_prompt(const std::string& text, std::span<const Token
                                (recipe.markers.empty() ? "none defined" : recipe.markers.front()) + ") but " +
                                std::to_string(images) + " image" + (images == 1 ? " was" : "s were") +
                                " given; give one marker per image, or none to put the images in front");
-    std::string prompt = text + recipe.suffix_text;
-    if (recipe.place == PromptRecipe::Place::always_front) {
-        while (const auto marker = find_marker(prompt, recipe, 0)) prompt.erase(marker->first, marker->second);
-        markers = 0;
-    }
-    if (!prompt.starts_with(recipe.prefix_text)) prompt.insert(0, recipe.prefix_text);
-    auto parts = encode_around_images(prompt, recipe, tokenizer, images);
-    Builder out(tokenizer, in_sequence);
-    if (markers > 0) {
+    const auto texts = texts_of(text, recipe);
+    auto parts = encode_around_images(texts, recipe, tokenizer, images);
+    Builder out(tokenizer, recipe, in_sequence);
+    if (texts.size() > 1) {
         if (parts.size() != images + 1)
             throw invalid_argument("the prompt's text contains the id of the image marker in another way than as '" +
                                    recipe.markers.front() + "'");

@@ -24,6 +24,9 @@ std::vector<Segment> build_prompt(const std::string& text, std::span<const Token
 /** Number of image markers in `text`. */
 size_t count_markers(const std::string& text, const PromptRecipe& recipe);
 
+/** `text` without its image markers: what a connector reads that reads prompts. */
+std::string without_markers(const std::string& text, const PromptRecipe& recipe);
+
 /** Number of positions of all segments. */
 int64_t segment_tokens(std::span<const Segment> segments);
 

@@ -79,13 +79,17 @@ std::vector<std::string> list_or_empty(json::Value object, const char* key) {
 }
 
 StageRecipe read_stage(json::Value value) {
-    value.check_keys({"plugin", "config", "take", "defaults", "options", "weights"});
+    value.check_keys({"plugin", "config", "take", "defaults", "defaults_for", "options", "weights"});
     StageRecipe stage;
     stage.plugin = value["plugin"].as_string();
     stage.section = value.get_or("config", "");
     if (const auto take = value.find("take"))
         for (const auto& [key, paths] : take->members()) stage.take[std::string(key)] = one_or_more(paths);
     if (const auto defaults = value.find("defaults")) stage.defaults = defaults->dump();
+    if (const auto by_path = value.find("defaults_for"))
+        for (const auto& [path, by_value] : by_path->members())
+            for (const auto& [found, more] : by_value.members())
+                stage.defaults_for[std::string(path)][std::string(found)] = more.dump();
     if (const auto options = value.find("options")) stage.options = options->dump();
     stage.weight_prefixes = list_or_empty(value, "weights");
     if (stage.weight_prefixes.empty()) stage.weight_prefixes.emplace_back();
@@ -93,9 +97,9 @@ StageRecipe read_stage(json::Value value) {
 }
 
 PromptRecipe read_prompt(json::Value value) {
-    value.check_keys({"marker", "place", "add_special_tokens", "separate_text", "template", "prefix_text",
-                      "suffix_text", "suffix_piece", "image", "before", "tile", "row_end", "global", "after",
-                      "grid_row"});
+    value.check_keys({"marker", "place", "add_special_tokens", "separate_text", "strip_text", "shared_piece",
+                      "template", "prefix_text", "suffix_text", "suffix_piece", "image", "before", "tile", "row_end",
+                      "global", "after", "grid_row"});
     PromptRecipe prompt;
     prompt.markers = list_or_empty(value, "marker");
     if (const auto place = value.find("place")) {
@@ -107,6 +111,8 @@ PromptRecipe read_prompt(json::Value value) {
     }
     prompt.add_special_tokens = value.get_or("add_special_tokens", true);
     prompt.separate_text = value.get_or("separate_text", false);
+    prompt.strip_text = value.get_or("strip_text", "");
+    prompt.shared_piece = value.get_or("shared_piece", "");
     prompt.template_text = value.get_or("template", "");
     prompt.prefix_text = value.get_or("prefix_text", "");
     prompt.suffix_text = value.get_or("suffix_text", "");
@@ -177,6 +183,10 @@ Recipe find_recipe(const std::vector<std::filesystem::path>& folders, const std:
 std::string stage_config(const StageRecipe& stage, json::Value model, const std::string& manifest_options) {
     ordered_json config = ordered_json::object();
     overlay(config, ordered_json::parse(stage.defaults));
+    for (const auto& [path, by_value] : stage.defaults_for)
+        if (const auto value = find_path(model, path); value && value->is_string())
+            if (const auto more = by_value.find(value->as_string()); more != by_value.end())
+                overlay(config, ordered_json::parse(more->second));
     if (const auto section = find_path(model, stage.section)) {
         if (!section->is_object()) throw section->error("must be an object");
         overlay(config, ordered_json::parse(section->dump()));
@@ -198,6 +208,7 @@ void check_covered(const Recipe& recipe, json::Value model) {
     for (const auto& [name, stage] : recipe.stages) {
         if (stage.section.empty()) return;  // that stage's plugin sees every key and refuses what it does not know
         known.insert(stage.section.substr(0, stage.section.find('.')));
+        for (const auto& [path, by_value] : stage.defaults_for) known.insert(path.substr(0, path.find('.')));
         for (const auto& [key, paths] : stage.take)
             for (const auto& path : paths) known.insert(path.substr(0, path.find('.')));
     }

@@ -21,8 +21,10 @@ struct StageRecipe {
     std::string section;                                   ///< Dotted path in config.json; "" = the whole file.
     std::map<std::string, std::vector<std::string>> take;  ///< Key ← first of these dotted paths that is set.
     std::string defaults = "{}";                           ///< JSON object under the section.
-    std::string options = "{}";                            ///< JSON object over the section.
-    std::vector<std::string> weight_prefixes;              ///< Tried in order in front of a name.
+    /** Defaults that depend on a value of config.json: dotted path → value there → JSON object over `defaults`. */
+    std::map<std::string, std::map<std::string, std::string>> defaults_for;
+    std::string options = "{}";                ///< JSON object over the section.
+    std::vector<std::string> weight_prefixes;  ///< Tried in order in front of a name.
 };
 
 /** How images stand in a prompt. */
@@ -33,6 +35,8 @@ struct PromptRecipe {
     Place place = Place::front;
     bool add_special_tokens = true;
     bool separate_text = false;  ///< Each text between images is tokenised on its own.
+    std::string strip_text;      ///< These characters are taken off both ends of each text between images.
+    std::string shared_piece;    ///< Text of an expansion that neighbouring images share instead of writing it twice.
     std::string template_text;   ///< "{prompt}" is replaced; used when the checkpoint has no chat template.
     std::string prefix_text;   ///< In front of every prompt that does not begin with it (a processor that writes BOS).
     std::string suffix_text;   ///< Appended to every prompt (PaliGemma ends them with a newline).

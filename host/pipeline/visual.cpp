@@ -8,6 +8,8 @@
 
 #include <numeric>
 
+#include "host/pipeline/prompt.hpp"
+
 namespace vlm {
 
 std::shared_ptr<const VisualTokens> VisualCache::find(const std::string& key) const {
@@ -66,6 +68,7 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
     }
     run.poll();
     const Trace::Scope scope(trace, "connect");
+    const std::string text = without_markers(prompt, pipeline.recipe().prompt);
     for (size_t k = 0; k < missing.size(); ++k) {
         const auto& image = images[missing[k]]->image;
         const auto index = static_cast<int32_t>(missing[k]);
@@ -73,7 +76,7 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
         features[k].height = image.height;
         reduce(VLM_SITE_ENCODER_OUTPUT, index, features[k].layout, features[k].rows, features[k].map);
         auto made = std::make_shared<VisualTokens>(
-            pipeline.connector().connect(run, features[k], prompt, pipeline.device().allocator()));
+            pipeline.connector().connect(run, features[k], text, pipeline.device().allocator()));
         reduce(VLM_SITE_CONNECTOR_OUTPUT, index, made->layout, made->rows, made->map);
         tokens[missing[k]] = made;
         if (cacheable) cache->put(keys[missing[k]], made);
