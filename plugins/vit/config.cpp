@@ -33,7 +33,7 @@ void read_geometry(const sdk::Config& config, const Preset& preset, VitConfig& c
         c.intermediate =
             static_cast<int64_t>(static_cast<double>(c.hidden) * config.get("mlp_ratio", preset.mlp_ratio));
     else
-        c.intermediate = config.integer("intermediate_size", c.intermediate, 1, kMaxSize);
+        c.intermediate = config.integer("intermediate_size", c.intermediate, c.intermediate == 0 ? 0 : 1, kMaxSize);
     std::tie(c.image_height, c.image_width) = read_pair(config, "image_size", c.image_height, c.image_width);
     std::tie(c.patch_height, c.patch_width) = read_pair(config, "patch_size", c.patch_height, c.patch_width);
     c.activation = sdk::activation_of(config.get("hidden_act", preset.activation), config.path("hidden_act"));

@@ -59,7 +59,7 @@ struct Names {
 struct VitConfig {
     Names names;
     int64_t hidden = 768;
-    int64_t intermediate = 3072;
+    int64_t intermediate = 3072;  ///< 0: as the weights have it.
     int32_t layers = 12;
     int32_t heads = 12;
     int32_t channels = 3;

@@ -3,7 +3,7 @@
  */
 #include "vlm/sdk/plugin.hpp"
 
-#include "encoder.hpp"
+#include "towers.hpp"
 
 namespace {
 
@@ -23,4 +23,4 @@ constexpr vlm::sdk::Identity kIdentity = {
 
 }  // namespace
 
-VLM_SDK_PLUGIN(kIdentity, vlm::vit::Encoder)
+VLM_SDK_PLUGIN(kIdentity, vlm::vit::Towers)

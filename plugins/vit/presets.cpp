@@ -193,6 +193,7 @@ Preset timm() {
     VitConfig& c = p.config;
     c.norm_eps = 1e-6F;
     c.norm_last = true;
+    c.intermediate = 0;
     c.names.patch = "patch_embed.proj";
     c.names.class_token = "cls_token";
     c.names.registers = "reg_token";

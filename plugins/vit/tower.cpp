@@ -36,8 +36,9 @@ bool Tower::reduces(const Hooks& hooks) const {
 int64_t Tower::workspace_bytes(int64_t rows) const {
     // At once: x, the norm, qkv, attention output, an MLP's inside, the patches, positions, and the chosen hidden
     // states.
+    const int64_t inside = config_.intermediate > 0 ? config_.intermediate : 8 * config_.hidden;
     const int64_t columns =
-        8 * config_.hidden + std::max(2 * config_.intermediate, config_.patch_elements()) + config_.feature_size() + 64;
+        8 * config_.hidden + std::max(2 * inside, config_.patch_elements()) + config_.feature_size() + 64;
     return rows * columns * static_cast<int64_t>(sizeof(float)) + (int64_t{1} << 20);
 }
 

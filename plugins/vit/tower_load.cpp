@@ -56,7 +56,8 @@ Linear Tower::load_qkv(const Weights& weights) const {
 
 Tower::Layer Tower::load_layer(const Weights& weights) const {
     const Names& n = config_.names;
-    const int64_t d = config_.hidden, f = config_.intermediate;
+    const int64_t d = config_.hidden;
+    const int64_t f = config_.intermediate > 0 ? config_.intermediate : weights.at(n.fc1 + ".weight").size(0);
     Layer layer;
     layer.norm1 = load_norm(weights, n.norm1);
     layer.norm2 = load_norm(weights, n.norm2);
