@@ -44,9 +44,7 @@ std::vector<fs::path> plugin_folders(const std::vector<fs::path>& first) {
     const fs::path here = executable_folder();
     folders.push_back(here / "plugins");
     folders.push_back(here.parent_path() / "lib" / "vlm" / "plugins");
-#ifdef VLM_INSTALL_PLUGIN_DIR
     folders.emplace_back(VLM_INSTALL_PLUGIN_DIR);
-#endif
     return folders;
 }
 
