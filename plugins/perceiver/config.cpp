@@ -149,8 +149,7 @@ PerceiverConfig read_config(const sdk::Config& config) {
     const auto read = config.choice<Reader>(
         "style", "", {{"idefics", idefics}, {"idefics2", idefics2}, {"kosmos2", kosmos2}, {"flamingo", flamingo}});
     PerceiverConfig c = read(config);
-    config.refuse_unknown({"add_cross_attention", "cross_attention_hidden_size", "is_decoder", "is_encoder_decoder",
-                           "pruned_heads", "tie_encoder_decoder", "tie_word_embeddings"});
+    config.refuse_unknown();
     if (c.heads % c.kv_heads != 0)
         throw sdk::invalid_argument(config.path("num_key_value_heads") + ": " + std::to_string(c.heads) +
                                     " heads are no multiple of " + std::to_string(c.kv_heads));

@@ -33,8 +33,7 @@ QFormerConfig read_config(const sdk::Config& config) {
     config.expect<std::string>("position_embedding_type", "absolute");
     // Retrieval checkpoints keep text layers too; a language model in front of which the queries stand uses none.
     config.ignore({"use_qformer_text_input"});
-    config.refuse_unknown({"add_cross_attention", "cross_attention_hidden_size", "is_decoder", "is_encoder_decoder",
-                           "pruned_heads", "tie_encoder_decoder", "tie_word_embeddings"});
+    config.refuse_unknown();
     if (c.hidden % c.heads != 0)
         throw sdk::invalid_argument(config.path("hidden_size") + ": " + std::to_string(c.hidden) +
                                     " is no multiple of " + std::to_string(c.heads) + " heads");

@@ -76,6 +76,10 @@ void read_switches(const sdk::Config& config, const std::string& type, VitConfig
         c.class_token = config.get("class_token", false);
         c.registers = static_cast<int32_t>(config.integer("registers", 0, 0, 1024));
     }
+    if (type == "idefics_vision") {
+        config.expect("image_num_channels", 3);
+        config.ignore({"vision_model_name"});  // Where the weights came from.
+    }
     if (c.pooling == Pooling::attention_head && !config.get("vision_use_head", true)) c.pooling = Pooling::none;
     config.ignore({"vision_use_head", "projection_dim", "qkv_bias"});
 }

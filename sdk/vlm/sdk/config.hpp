@@ -84,6 +84,8 @@ inline constexpr std::string_view kHarmlessKeys[] = {"_attn_implementation",
                                                      "task_specific_params",
                                                      "temperature",
                                                      "tf_legacy_loss",
+                                                     "tie_encoder_decoder",
+                                                     "tie_word_embeddings",
                                                      "tokenizer_class",
                                                      "top_k",
                                                      "top_p",
@@ -93,6 +95,11 @@ inline constexpr std::string_view kHarmlessKeys[] = {"_attn_implementation",
                                                      "typical_p",
                                                      "use_bfloat16",
                                                      "use_cache"};
+
+/** Keys that old files write into every section, of towers and connectors too, and that change nothing while their
+ * value means "off": false, zero or empty. */
+inline constexpr std::string_view kHarmlessWhenOff[] = {"add_cross_attention", "cross_attention_hidden_size",
+                                                        "is_decoder", "is_encoder_decoder", "pruned_heads"};
 
 /** One JSON object of a configuration. Copies share the record of what was read. */
 class Config {
@@ -243,6 +250,8 @@ class Config {
             if (value.is_null() || read.keys.count(key) != 0 || std::any_of(harmless.begin(), harmless.end(), same) ||
                 std::any_of(std::begin(kHarmlessKeys), std::end(kHarmlessKeys), same))
                 continue;
+            const bool off = value == false || value == 0 || (value.is_structured() && value.empty());
+            if (off && std::any_of(std::begin(kHarmlessWhenOff), std::end(kHarmlessWhenOff), same)) continue;
             throw invalid_argument(name + (nested ? "." : ": ") + key + ": this key is not supported (found " +
                                    value.dump().substr(0, 80) +
                                    "); remove it if it has no effect on the model, or use a plugin that knows it");
