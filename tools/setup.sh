@@ -9,3 +9,4 @@ $sudo apt-get install -y -qq --no-install-recommends \
     nlohmann-json3-dev libboost-dev libboost-filesystem-dev libboost-program-options-dev \
     libonig-dev libutf8proc-dev libsodium-dev libjpeg-dev libpng-dev libwebp-dev \
     libgtest-dev libgmock-dev libbenchmark-dev >/dev/null
+tools/setup/onednn.sh

@@ -136,10 +136,14 @@ DeviceCounters CpuCompute::counters() const {
 
 std::string CpuCompute::description() const {
     const int threads = state_->pool.threads();
-    return std::string("CPU, ") + isa_name(active_isa()) + ", " +
-           (state_->options.mode == Precision::f32 ? "f32" : "bf16") + " with " +
-           weight_type_name(state_->options.weights) + " weights, " + std::to_string(threads) +
-           (threads == 1 ? " thread" : " threads");
+    constexpr int64_t many_rows = 256;
+    const CpuOptions& options = state_->options;
+    const bool onednn =
+        cpu::onednn_multiplies(state_->dense, state_->onednn, active_isa(), options.mode, options.weights, many_rows);
+    return std::string("CPU, ") + isa_name(active_isa()) + ", " + (options.mode == Precision::f32 ? "f32" : "bf16") +
+           " with " + weight_type_name(options.weights) + " weights, " + std::to_string(threads) +
+           (threads == 1 ? " thread" : " threads") +
+           (onednn ? std::string(", oneDNN ") + cpu::onednn_version() : std::string());
 }
 
 const std::string& CpuCompute::load_error() noexcept {

@@ -28,6 +28,11 @@ enum class WeightType { f32, bf16, int8, int4 };
 /** "f32", "bf16", "int8" or "int4". */
 const char* weight_type_name(WeightType type) noexcept;
 
+/** Who multiplies linear layers in bf16; the f32 mode always has the own kernels. `automatic` is the environment
+ * variable VLM_DENSE ("own", "onednn" or "auto") where it is set; else oneDNN for many rows on a processor with AMX,
+ * and the own kernels everywhere else (measurements: docs/performance.md). */
+enum class DenseEngine { automatic, own, onednn };
+
 /** Kinds of operations that are counted apart. */
 enum class Op {
     create,
@@ -66,6 +71,7 @@ const char* op_name(Op op) noexcept;
 struct CpuOptions {
     Precision mode = Precision::f32;
     WeightType weights = WeightType::f32;
+    DenseEngine dense = DenseEngine::automatic;
     ThreadPool* pool = nullptr;  ///< NULL: ThreadPool::global().
     int64_t scratch_limit = 0;   ///< Most bytes of scratch memory over all contexts; 0: no limit.
     bool timing = false;         ///< Measure the time of every call (two clock reads each).
@@ -98,7 +104,8 @@ class State;
 /** The CPU device. All functions of the table may be called from several threads for different contexts. */
 class CpuCompute final : public Device {
   public:
-    /** @throws Error INVALID_ARGUMENT for a negative scratch limit. */
+    /** @throws Error INVALID_ARGUMENT for a negative scratch limit or an unknown VLM_DENSE, UNAVAILABLE when oneDNN is
+     * asked for in a build without it. */
     explicit CpuCompute(const CpuOptions& options = {});
     ~CpuCompute() override;
     CpuCompute(const CpuCompute&) = delete;

@@ -7,12 +7,17 @@
  * front to back, which is all that matters then. In both, sums stay in a small tile until the epilogue writes them, so
  * the output is touched once.
  *
+ *  On a processor with AMX, oneDNN multiplies the blocks of many rows in bf16 (linear_onednn.hpp): from the same
+ * panels, into a tile that the same epilogue reads. Its blocks are larger, because it cuts the depth itself.
+ *
  *  The cut depends on shapes only, never on the number of threads.
  */
 #include "host/compute/cpu/linear.hpp"
 
 #include <algorithm>
+#include <array>
 
+#include "host/compute/cpu/linear_onednn.hpp"
 #include "host/compute/cpu/memory.hpp"
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
@@ -25,6 +30,11 @@ namespace {
 constexpr int64_t kMaxRowBlock = 112;
 constexpr int64_t kMaxPanels = 4;
 constexpr int64_t kFewRows = 16;
+/** Blocks of oneDNN: their activations, panels and tile fit the second-level cache for depths up to some thousands. */
+constexpr int64_t kOnednnRows = 256;
+constexpr int64_t kOnednnPanels = 8;
+/** Rows of a block of oneDNN are padded to this: the height of an AMX tile, and few shapes to make primitives for. */
+constexpr int64_t kRowStep = 16;
 
 void multiply_f32(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
                   int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate) {
@@ -83,21 +93,11 @@ void multiply_panel(const Call& call, int64_t row, int64_t count, int64_t panel,
                           begin > 0);
 }
 
-/** Everything of rows [row, row + count) and panels [panel, panel + panels) of the gate segment or of all segments. */
-void run_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, bool block_depth) {
+/** Writes rows [row, row + count) of panels [panel, panel + panels) from their sums in `tile`; when gated, the sums of
+ * the up half stand behind those of the gate half in each row. */
+void finish_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, const float* tile,
+                  int64_t ldc) {
     const vlm_linear& layer = *call.layer;
-    const int64_t halves = call.gated ? 2 : 1;
-    const int64_t ldc = halves * panels * kPanel;
-    alignas(64) float tile[kMaxRowBlock * kMaxPanels * kPanel];
-    const int64_t total = call.kernel->form == ActivationForm::f32 ? layer.in : layer.depth;
-    const int64_t step = block_depth ? call.kernel->depth_block : total;
-    for (int64_t k = 0; k < total; k += step) {
-        const int64_t depth = std::min(step, total - k);
-        for (int64_t h = 0; h < halves; ++h)
-            for (int64_t p = 0; p < panels; ++p)
-                multiply_panel(call, row, count, panel + p + h * layer.segment_panels, k, depth,
-                               tile + (h * panels + p) * kPanel, ldc);
-    }
     for (int64_t p = 0; p < panels; ++p) {
         const int64_t index = panel + p;
         const int64_t inside = index % layer.segment_panels * kPanel;
@@ -119,6 +119,24 @@ void run_block(const Call& call, int64_t row, int64_t count, int64_t panel, int6
     }
 }
 
+/** Everything of rows [row, row + count) and panels [panel, panel + panels) of the gate segment or of all segments. */
+void run_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, bool block_depth) {
+    const vlm_linear& layer = *call.layer;
+    const int64_t halves = call.gated ? 2 : 1;
+    const int64_t ldc = halves * panels * kPanel;
+    alignas(64) float tile[kMaxRowBlock * kMaxPanels * kPanel];
+    const int64_t total = call.kernel->form == ActivationForm::f32 ? layer.in : layer.depth;
+    const int64_t step = block_depth ? call.kernel->depth_block : total;
+    for (int64_t k = 0; k < total; k += step) {
+        const int64_t depth = std::min(step, total - k);
+        for (int64_t h = 0; h < halves; ++h)
+            for (int64_t p = 0; p < panels; ++p)
+                multiply_panel(call, row, count, panel + p + h * layer.segment_panels, k, depth,
+                               tile + (h * panels + p) * kPanel, ldc);
+    }
+    finish_block(call, row, count, panel, panels, tile, ldc);
+}
+
 void run_blocks(State& state, const Call& call) {
     const vlm_linear& layer = *call.layer;
     const bool few = call.rows <= kFewRows;
@@ -134,6 +152,47 @@ void run_blocks(State& state, const Call& call) {
         for (int64_t item = begin; item < end; ++item) {
             const int64_t panel = item / row_blocks * group, row = item % row_blocks * block;
             run_block(call, row, std::min(block, call.rows - row), panel, std::min(group, panels - panel), !few);
+        }
+    });
+}
+
+int64_t round_up(int64_t value, int64_t step) {
+    return (value + step - 1) / step * step;
+}
+
+/** run_blocks by oneDNN. `call.a` has rows up to the next multiple of kRowStep. */
+void run_onednn_blocks(State& state, const Call& call) {
+    const vlm_linear& layer = *call.layer;
+    const int64_t halves = call.gated ? 2 : 1;
+    const int64_t panels = (call.gated ? 1 : layer.segments) * layer.segment_panels;
+    const int64_t group = kOnednnPanels / halves;
+    const int64_t groups = (panels + group - 1) / group;
+    const int64_t even = (call.rows + kOnednnRows - 1) / kOnednnRows;
+    const int64_t block = round_up((call.rows + even - 1) / even, kRowStep);
+    const int64_t row_blocks = (call.rows + block - 1) / block;
+    // Inner and last blocks of both directions: at most four shapes, which the loop below then only looks up.
+    std::array<std::array<std::shared_ptr<const OnednnProduct>, 2>, 2> products;
+    int64_t workspace = 64;
+    for (const int64_t last_rows : {0, 1})
+        for (const int64_t last_group : {0, 1}) {
+            const int64_t rows = last_rows != 0 ? round_up(call.rows - (row_blocks - 1) * block, kRowStep) : block;
+            const int64_t width = (last_group != 0 ? panels - (groups - 1) * group : std::min(group, panels)) * kPanel;
+            auto& product = products[static_cast<size_t>(last_rows)][static_cast<size_t>(last_group)];
+            product = onednn_product(rows, width, layer.depth, halves * width);
+            workspace = std::max(workspace, round_up(product->workspace_bytes(), 64));
+        }
+    state.pool.parallel_for(0, groups * row_blocks, 1, [&](int64_t begin, int64_t end) {
+        const ScratchBuffer memory(state.scratch, workspace + block * kOnednnPanels * kPanel * 4);
+        auto* tile = reinterpret_cast<float*>(memory.as<std::byte>() + workspace);
+        for (int64_t item = begin; item < end; ++item) {
+            const int64_t at = item / row_blocks, panel = at * group, count = std::min(group, panels - panel);
+            const int64_t row_block = item % row_blocks, row = row_block * block;
+            const auto& product = products[row_block == row_blocks - 1 ? 1 : 0][at == groups - 1 ? 1 : 0];
+            const auto* a = static_cast<const uint16_t*>(call.a) + row * call.lda;
+            for (int64_t h = 0; h < halves; ++h)
+                product->multiply(a, layer.panel(panel + h * layer.segment_panels), tile + h * count * kPanel,
+                                  memory.as<std::byte>());
+            finish_block(call, row, std::min(block, call.rows - row), panel, count, tile, halves * count * kPanel);
         }
     });
 }
@@ -200,14 +259,18 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         const Rows to(yv);
         call.y = &to;
         call.kernel = &linear_kernel(layer->type, state.options.mode, *call.kernels, call.rows);
+        const bool onednn =
+            onednn_multiplies(state.dense, state.onednn, active_isa(), state.options.mode, layer->type, call.rows);
         if (call.rows == 0) return;
         std::unique_ptr<ScratchBuffer> copied, rounded;
         const Rows from(with_uniform_rows(state, xv, copied));
         call.a = from.row(0);
         call.lda = from.stride();
         if (call.kernel->form == ActivationForm::bf16) {
-            rounded = std::make_unique<ScratchBuffer>(state.scratch, checked_product(call.rows, layer->depth, 2));
+            const int64_t rows = onednn ? round_up(call.rows, kRowStep) : call.rows;
+            rounded = std::make_unique<ScratchBuffer>(state.scratch, checked_product(rows, layer->depth, 2));
             auto* target = rounded->as<uint16_t>();
+            std::fill(target + call.rows * layer->depth, target + rows * layer->depth, uint16_t{0});
             state.pool.parallel_for(0, call.rows, 16, [&](int64_t begin, int64_t end) {
                 for (int64_t r = begin; r < end; ++r) {
                     uint16_t* row = target + r * layer->depth;
@@ -218,7 +281,7 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
             call.a = target;
             call.lda = layer->depth;
         }
-        run_blocks(state, call);
+        (onednn ? run_onednn_blocks : run_blocks)(state, call);
         state.count_flops(Op::linear, 2 * static_cast<uint64_t>(call.rows) * static_cast<uint64_t>(layer->in) *
                                           static_cast<uint64_t>(layer->out));
     });

@@ -16,6 +16,7 @@
 
 #include "host/base/error.hpp"
 #include "host/compute/cpu/cpu_compute.hpp"
+#include "host/compute/cpu/linear_onednn.hpp"
 #include "host/compute/cpu/scratch.hpp"
 
 namespace vlm::cpu {
@@ -32,10 +33,14 @@ class State {
   public:
     explicit State(const CpuOptions& options_in)
         : options(options_in),
+          onednn(onednn_version() != nullptr),
+          dense(resolve_dense_engine(options_in.dense, onednn)),
           pool(options_in.pool != nullptr ? *options_in.pool : ThreadPool::global()),
           scratch(options_in.scratch_limit) {}
 
     const CpuOptions options;
+    const bool onednn;  ///< The build has oneDNN.
+    const DenseEngine dense;
     ThreadPool& pool;
     Scratch scratch;
     std::array<OpCounter, static_cast<size_t>(Op::count)> counters;
