@@ -88,7 +88,7 @@ Struct read_struct(const Struct* theirs, const char* name) {
     return mine;
 }
 
-vlm::NamedImage read_image(const vlm_image_source* theirs, int64_t max_pixels) {
+vlm::NamedImage read_image(const vlm_image_source* theirs, int64_t max_pixels, vlm::ColorMode mode) {
     require(theirs != nullptr, "an image of the request is NULL");
     const auto source = read_struct(theirs, "vlm_image_source");
     const int given = (source.path != nullptr) + (source.encoded != nullptr) + (source.pixels != nullptr);
@@ -98,10 +98,9 @@ vlm::NamedImage read_image(const vlm_image_source* theirs, int64_t max_pixels) {
     vlm::NamedImage image;
     image.name = source.name != nullptr ? source.name : source.path != nullptr ? source.path : "image";
     if (source.path != nullptr) {
-        image.image = vlm::decode_file(source.path, limits);
+        image.image = vlm::decode_file(source.path, limits, mode);
     } else if (source.encoded != nullptr) {
-        image.image =
-            vlm::decode_memory({source.encoded, source.encoded_size}, limits, vlm::ColorMode::kRgb, image.name);
+        image.image = vlm::decode_memory({source.encoded, source.encoded_size}, limits, mode, image.name);
     } else {
         require(source.width > 0 && source.height > 0 && int64_t{source.width} * source.height <= max_pixels,
                 "an image given as pixels needs a width and height above 0 and within the size limit");
@@ -229,7 +228,8 @@ vlm_status vlm_generate(vlm_session* session, const vlm_generate_request* theirs
         if (given.prompt != nullptr) request.prompt = given.prompt;
         request.raw_prompt = given.raw_prompt != 0;
         for (uint32_t i = 0; i < given.image_count; ++i)
-            request.images.push_back(read_image(given.images[i], manifest.image.max_pixels));
+            request.images.push_back(
+                read_image(given.images[i], manifest.image.max_pixels, session->pipeline->recipe().color_mode));
         vlm::StreamCallback stream;
         if (given.stream != nullptr)
             stream = [&](size_t, const std::string& text) {

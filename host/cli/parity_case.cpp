@@ -7,8 +7,10 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "host/base/error.hpp"
+#include "host/cli/parity_padding.hpp"
 #include "host/image/decode.hpp"
 #include "host/json/document.hpp"
 #include "host/pipeline/generate.hpp"
@@ -211,7 +213,7 @@ class Folder {
         else
             request.prompt = with_markers(test_case["prompt"].get<std::string>(), pipeline->recipe().prompt);
         for (const auto& image : test_case["images"])
-            request.images.push_back({image.get<std::string>(), decode_file(folder_ / image.get<std::string>())});
+            request.images.push_back({image.get<std::string>(), decode_file(folder_ / image.get<std::string>(), {}, pipeline->recipe().color_mode)});
 
         if (pipeline->backbone().description().output == VLM_OUTPUT_LOGITS)
             run_generating(*pipeline, request, index, listeners, found);
@@ -310,6 +312,9 @@ class Folder {
         result.index = index;
         const std::string prefix = "case" + std::to_string(index) + ".";
         constexpr double kPixelTolerance = 1e-5;
+        std::optional<PixelMask> mask;
+        if (const auto* tensor = expected_->find(prefix + "pixel_attention_mask"))
+            mask = PixelMask{tensor->shape, read_expected(*tensor).values};
         for (const auto& full : expected_->names()) {
             if (!full.starts_with(prefix)) continue;
             const std::string name(full.substr(prefix.size()));
@@ -320,7 +325,11 @@ class Folder {
             }
             const double tolerance =
                 name == "pixel_values" ? std::min(kPixelTolerance, options_.tolerance) : options_.tolerance;
-            result.comparisons.push_back(compare(name, read_expected(*expected_->find(full)), mine->second, tolerance));
+            const TensorView& tensor = *expected_->find(full);
+            Numbers expected = read_expected(tensor);
+            if (mask && (name == "pixel_values" || name.starts_with("vision.")))
+                expected.values = without_padding(std::move(expected.values), tensor.shape, *mask);
+            result.comparisons.push_back(compare(name, expected, mine->second, tolerance));
         }
         std::stable_sort(result.comparisons.begin(), result.comparisons.end(),
                          [](const auto& a, const auto& b) { return stage_rank(a.name) < stage_rank(b.name); });

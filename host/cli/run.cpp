@@ -168,7 +168,8 @@ int run_command(const Arguments& arguments) {
         try {
             Request request = question;
             for (size_t k = 0; k < (one_by_one ? 1 : files.size()); ++k)
-                request.images.push_back({files[i + k].string(), decode_file(files[i + k], limits)});
+                request.images.push_back(
+                    {files[i + k].string(), decode_file(files[i + k], limits, pipeline->recipe().color_mode)});
             Trace own;
             auto result = pipeline->answer({request}, options, listeners, stream, &own).front();
             result.timings_ms = own.totals_ms();

@@ -171,7 +171,8 @@ Image decode_memory(std::span<const uint8_t> data, const DecodeLimits& limits, C
     }
     const int orientation = decode::find_orientation(decoded.exif, decoded.xmp);
     Image image = decode::apply_orientation(std::move(decoded.image), orientation);
-    return mode == ColorMode::kRgb && image.channels != 3 ? to_rgb(image) : image;
+    if (mode == ColorMode::kKeep || image.channels == 3) return image;
+    return mode == ColorMode::kOpaque ? without_alpha(image) : to_rgb(image);
 }
 
 Image decode_file(const std::filesystem::path& path, const DecodeLimits& limits, ColorMode mode) {

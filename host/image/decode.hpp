@@ -32,8 +32,9 @@ struct DecodeLimits {
 
 /** Channels of the result. */
 enum class ColorMode {
-    kRgb,   ///< Always 3: gray repeated, transparency composited on white.
-    kKeep,  ///< 1 for gray, 3 for colour, 4 where the file has transparency.
+    kRgb,     ///< Always 3: gray repeated, transparency composited on white.
+    kOpaque,  ///< Always 3: gray repeated, transparency forgotten, as Pillow's convert("RGB") does.
+    kKeep,    ///< 1 for gray, 3 for colour, 4 where the file has transparency.
 };
 
 /** Decodes a JPEG (baseline, progressive, arithmetic; gray, RGB, YCbCr, CMYK, YCCK), PNG (all colour types and depths,

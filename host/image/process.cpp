@@ -112,6 +112,15 @@ Image to_rgb(const Image& image) {
     return out;
 }
 
+Image without_alpha(const Image& image) {
+    if (image.channels != 4) return to_rgb(image);
+    check_image(image, "without_alpha");
+    Image out = make_image(image.width, image.height, 3);
+    const uint8_t* src = image.pixels.data();
+    for (size_t i = 0; i < out.pixels.size(); i += 3, src += 4) std::copy_n(src, 3, out.pixels.data() + i);
+    return out;
+}
+
 Image to_gray(const Image& image) {
     check_image(image, "to_gray");
     if (image.channels == 1) return image;

@@ -23,6 +23,9 @@ using Color = std::array<uint8_t, 4>;
  *  @throws Error INVALID_ARGUMENT for an inconsistent picture (so for all functions here). */
 Image to_rgb(const Image& image);
 
+/** RGB from RGBA by leaving transparency out, as convert("RGB") of PIL does; other pictures as to_rgb. */
+Image without_alpha(const Image& image);
+
 /** Gray by ITU-R 601 with PIL's fixed-point weights (convert("L")); RGBA ignores the alpha channel as PIL does. */
 Image to_gray(const Image& image);
 

@@ -139,6 +139,9 @@ std::vector<std::string> texts_of(const std::string& prompt, const PromptRecipe&
         part.erase(0, std::min(part.find_first_not_of(recipe.strip_text), part.size()));
         part.erase(part.find_last_not_of(recipe.strip_text) + 1);
     }
+    for (size_t i = 1; i < parts.size() && recipe.space_after_image; ++i)
+        if (!parts[i].empty() && std::string_view(" \t\r\n\v\f<").find(parts[i].front()) == std::string_view::npos)
+            parts[i].insert(0, 1, ' ');
     parts.back() += recipe.suffix_text;
     if (!parts.front().starts_with(recipe.prefix_text)) parts.front().insert(0, recipe.prefix_text);
     return parts;

@@ -98,8 +98,8 @@ StageRecipe read_stage(json::Value value) {
 
 PromptRecipe read_prompt(json::Value value) {
     value.check_keys({"marker", "place", "add_special_tokens", "separate_text", "strip_text", "shared_piece",
-                      "template", "prefix_text", "suffix_text", "suffix_piece", "image", "before", "tile", "row_end",
-                      "global", "after", "grid_row"});
+                      "space_after_image", "template", "prefix_text", "suffix_text", "suffix_piece", "image", "before",
+                      "tile", "row_end", "global", "after", "grid_row"});
     PromptRecipe prompt;
     prompt.markers = list_or_empty(value, "marker");
     if (const auto place = value.find("place")) {
@@ -112,6 +112,7 @@ PromptRecipe read_prompt(json::Value value) {
     prompt.add_special_tokens = value.get_or("add_special_tokens", true);
     prompt.separate_text = value.get_or("separate_text", false);
     prompt.strip_text = value.get_or("strip_text", "");
+    prompt.space_after_image = value.get_or("space_after_image", false);
     prompt.shared_piece = value.get_or("shared_piece", "");
     prompt.template_text = value.get_or("template", "");
     prompt.prefix_text = value.get_or("prefix_text", "");
@@ -139,7 +140,7 @@ void overlay(ordered_json& base, const ordered_json& over) {
 Recipe Recipe::from_file(const std::filesystem::path& path) {
     const auto document = json::Document::from_file(path.string());
     const auto root = document.root();
-    root.check_keys({"comment", "model_type", "covers", "stages", "post_processors", "prompt"});
+    root.check_keys({"comment", "model_type", "covers", "stages", "post_processors", "transparency", "prompt"});
     Recipe recipe;
     recipe.name = path.stem().string();
     recipe.model_types = one_or_more(root["model_type"]);
@@ -147,6 +148,9 @@ Recipe Recipe::from_file(const std::filesystem::path& path) {
     root["stages"].check_keys({"vision_encoder", "connector", "backbone"});
     for (const auto& [name, stage] : root["stages"].members()) recipe.stages[std::string(name)] = read_stage(stage);
     recipe.post_processors = list_or_empty(root, "post_processors");
+    if (const auto transparency = root.find("transparency"))
+        recipe.color_mode =
+            transparency->as_one_of({"white", "ignore"}) == "ignore" ? ColorMode::kOpaque : ColorMode::kRgb;
     if (const auto prompt = root.find("prompt")) recipe.prompt = read_prompt(*prompt);
     return recipe;
 }

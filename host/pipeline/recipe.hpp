@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "host/image/decode.hpp"
 #include "host/json/document.hpp"
 
 namespace vlm {
@@ -34,13 +35,14 @@ struct PromptRecipe {
     std::vector<std::string> markers;  ///< What stands for an image in a prompt; the first is the canonical one.
     Place place = Place::front;
     bool add_special_tokens = true;
-    bool separate_text = false;  ///< Each text between images is tokenised on its own.
-    std::string strip_text;      ///< These characters are taken off both ends of each text between images.
-    std::string shared_piece;    ///< Text of an expansion that neighbouring images share instead of writing it twice.
-    std::string template_text;   ///< "{prompt}" is replaced; used when the checkpoint has no chat template.
-    std::string prefix_text;   ///< In front of every prompt that does not begin with it (a processor that writes BOS).
-    std::string suffix_text;   ///< Appended to every prompt (PaliGemma ends them with a newline).
-    std::string suffix_piece;  ///< Piece that the ids must end with (OpenVLA), or "".
+    bool separate_text = false;      ///< Each text between images is tokenised on its own.
+    std::string strip_text;          ///< These characters are taken off both ends of each text between images.
+    bool space_after_image = false;  ///< A word directly behind an image is set off by a space.
+    std::string shared_piece;   ///< Text of an expansion that neighbouring images share instead of writing it twice.
+    std::string template_text;  ///< "{prompt}" is replaced; used when the checkpoint has no chat template.
+    std::string prefix_text;    ///< In front of every prompt that does not begin with it (a processor that writes BOS).
+    std::string suffix_text;    ///< Appended to every prompt (PaliGemma ends them with a newline).
+    std::string suffix_piece;   ///< Piece that the ids must end with (OpenVLA), or "".
 
     /** Expansion lists; items beginning with '@' are image positions: @image, @tile, @row; the rest is text. */
     std::vector<std::string> image;  ///< For an image in one block, or when nothing below is given.
@@ -56,6 +58,7 @@ struct Recipe {
     std::map<std::string, StageRecipe> stages;  ///< "vision_encoder", "connector", "backbone".
     std::vector<std::string> post_processors;   ///< Plugin ids.
     PromptRecipe prompt;
+    ColorMode color_mode = ColorMode::kRgb;  ///< What becomes of transparency when pictures are decoded.
 
     /** Reads a recipe file; refuses unknown keys. */
     static Recipe from_file(const std::filesystem::path& path);
