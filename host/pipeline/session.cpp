@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "host/pipeline/hooks.hpp"
+#include "host/pipeline/post_process.hpp"
 #include "host/pipeline/prompt.hpp"
 
 namespace vlm {
@@ -126,6 +127,8 @@ Result Session::generate(const Request& request, const GenerationOptions& option
     else
         raw_text_ += result.text;
     result.answers.push_back(std::move(sequence.answer));
+    post_process(*pipeline_, run, {request.prompt}, result);
+    pipeline_->device().end_run(run.context(VLM_ABI_VERSION));
     return result;
 }
 
