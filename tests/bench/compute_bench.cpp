@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <memory>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "host/base/cpu_features.hpp"
 #include "host/compute/cpu/cpu_compute.hpp"
 #include "host/compute/cpu/kernels.hpp"
+#include "host/compute/cpu/linear_onednn.hpp"
 
 namespace {
 
@@ -93,9 +95,13 @@ void bandwidth(benchmark::State& state) {
     set_rates(state, 0, static_cast<double>(memory.size() * sizeof(float)));
 }
 
-void linear(benchmark::State& state) {
+void linear(benchmark::State& state, DenseEngine engine) {
     const int64_t bf16 = state.range(0), rows = state.range(1), in = state.range(2), out = state.range(3);
-    CpuCompute compute(options_for(bf16));
+    if (engine == DenseEngine::onednn && (cpu::onednn_version() == nullptr || active_isa() < Isa::avx512_bf16))
+        return state.SkipWithError("no oneDNN in this build, or a processor without bf16 products");
+    CpuOptions options = options_for(bf16);
+    options.dense = engine;
+    CpuCompute compute(options);
     const vlm_compute* table = compute.table();
     vlm_run_context run{};
     // Several layers, so that weights come from memory as they do in a model and not from the last-level cache.
@@ -171,17 +177,32 @@ void attention_decode(benchmark::State& state) {
     table->kv_destroy(table, cache);
 }
 
-void shapes(benchmark::internal::Benchmark* b) {
-    for (const int64_t bf16 : {0, 1})
-        for (const int64_t rows : {1, 4, 64, 577, 640})
-            for (const auto& [in, out] :
-                 {std::pair<int64_t, int64_t>{1024, 1024}, {1024, 4096}, {2048, 2048}, {2048, 11264}, {5632, 2048}})
-                b->Args({bf16, rows, in, out});
+void add_shapes(benchmark::internal::Benchmark* b, int64_t bf16) {
+    for (const int64_t rows : {1, 4, 16, 64, 577, 640})
+        for (const auto& [in, out] :
+             {std::pair<int64_t, int64_t>{1024, 1024}, {1024, 4096}, {2048, 2048}, {2048, 11264}, {5632, 2048}})
+            b->Args({bf16, rows, in, out});
+}
+
+void all_shapes(benchmark::internal::Benchmark* b) {
+    add_shapes(b, 0);
+    add_shapes(b, 1);
+}
+
+void bf16_shapes(benchmark::internal::Benchmark* b) {
+    add_shapes(b, 1);
 }
 
 BENCHMARK(peak)->ArgName("bf16")->Arg(0)->Arg(1)->UseRealTime();
 BENCHMARK(bandwidth)->UseRealTime();
-BENCHMARK(linear)->ArgNames({"bf16", "rows", "in", "out"})->Apply(shapes)->UseRealTime();
+BENCHMARK_CAPTURE(linear, own, DenseEngine::own)
+    ->ArgNames({"bf16", "rows", "in", "out"})
+    ->Apply(all_shapes)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(linear, onednn, DenseEngine::onednn)
+    ->ArgNames({"bf16", "rows", "in", "out"})
+    ->Apply(bf16_shapes)
+    ->UseRealTime();
 BENCHMARK(attention_prefill)
     ->ArgNames({"bf16", "rows", "heads", "kv", "dim", "causal"})
     ->ArgsProduct({{0, 1}, {577}, {16}, {16}, {64}, {0}})
