@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 import draw
+import export
 import names
 import rows
 import texts
@@ -187,6 +188,9 @@ def train(rank, args, end, start_of, queue, progress, average, stop):
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     model = RxSmall().bfloat16()
+    if args.start_from:  # everything but the character heads, which are not shipped
+        shipped = export.read(args.start_from).state_dict()
+        model.load_state_dict({k: v for k, v in shipped.items() if not k.startswith("char_head")}, strict=False)
     optimiser = Optimiser(model)
     checkpoint = args.run / "last.pt"
     start, seen, seconds = start_of, 0, 0.0
@@ -242,6 +246,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--formulary", required=True)
     parser.add_argument("--run", required=True, type=pathlib.Path)
+    parser.add_argument("--start-from", type=pathlib.Path, help="an exported folder whose weights begin a new run")
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--until", help="end time, ISO, UTC; instead of --minutes")
     parser.add_argument("--rate", type=float, default=1e-3)
