@@ -93,10 +93,10 @@ void multiply_panel(const Call& call, int64_t row, int64_t count, int64_t panel,
                           begin > 0);
 }
 
-/** Writes rows [row, row + count) of panels [panel, panel + panels) from their sums in `tile`; when gated, the sums of
- * the up half stand behind those of the gate half in each row. */
+/** Writes rows [row, row + count) of panels [panel, panel + panels) from their sums in `tile`, rows `ldc` apart; when
+ * gated, the sum of the up half stands `up` elements behind that of the gate half. */
 void finish_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, const float* tile,
-                  int64_t ldc) {
+                  int64_t ldc, int64_t up) {
     const vlm_linear& layer = *call.layer;
     for (int64_t p = 0; p < panels; ++p) {
         const int64_t index = panel + p;
@@ -111,7 +111,7 @@ void finish_block(const Call& call, int64_t row, int64_t count, int64_t panel, i
         epilogue.activation = call.activation;
         for (int64_t r = 0; r < count; ++r) {
             epilogue.sum = tile + r * ldc + p * kPanel;
-            if (call.gated) epilogue.up = epilogue.sum + panels * kPanel;
+            if (call.gated) epilogue.up = epilogue.sum + up;
             if (call.residual != nullptr) epilogue.residual = call.residual->row(row + r) + output;
             epilogue.out = call.y->row(row + r) + output;
             call.kernels->epilogue(epilogue);
@@ -134,7 +134,7 @@ void run_block(const Call& call, int64_t row, int64_t count, int64_t panel, int6
                 multiply_panel(call, row, count, panel + p + h * layer.segment_panels, k, depth,
                                tile + (h * panels + p) * kPanel, ldc);
     }
-    finish_block(call, row, count, panel, panels, tile, ldc);
+    finish_block(call, row, count, panel, panels, tile, ldc, panels * kPanel);
 }
 
 void run_blocks(State& state, const Call& call) {
@@ -160,8 +160,9 @@ int64_t round_up(int64_t value, int64_t step) {
     return (value + step - 1) / step * step;
 }
 
-/** run_blocks by oneDNN. `call.a` has rows up to the next multiple of kRowStep. */
-void run_onednn_blocks(State& state, const Call& call) {
+/** run_blocks by oneDNN; false, and nothing done, where oneDNN has no fast kernel for a shape. `call.a` has rows up to
+ * the next multiple of kRowStep. Halves of a gated layer get a tile each: oneDNN 3.2 is fast on dense targets only. */
+bool run_onednn_blocks(State& state, const Call& call) {
     const vlm_linear& layer = *call.layer;
     const int64_t halves = call.gated ? 2 : 1;
     const int64_t panels = (call.gated ? 1 : layer.segments) * layer.segment_panels;
@@ -178,7 +179,8 @@ void run_onednn_blocks(State& state, const Call& call) {
             const int64_t rows = last_rows != 0 ? round_up(call.rows - (row_blocks - 1) * block, kRowStep) : block;
             const int64_t width = (last_group != 0 ? panels - (groups - 1) * group : std::min(group, panels)) * kPanel;
             auto& product = products[static_cast<size_t>(last_rows)][static_cast<size_t>(last_group)];
-            product = onednn_product(rows, width, layer.depth, halves * width);
+            product = onednn_product(rows, width, layer.depth);
+            if (!product->fast()) return false;
             workspace = std::max(workspace, round_up(product->workspace_bytes(), 64));
         }
     state.pool.parallel_for(0, groups * row_blocks, 1, [&](int64_t begin, int64_t end) {
@@ -189,12 +191,14 @@ void run_onednn_blocks(State& state, const Call& call) {
             const int64_t row_block = item % row_blocks, row = row_block * block;
             const auto& product = products[row_block == row_blocks - 1 ? 1 : 0][at == groups - 1 ? 1 : 0];
             const auto* a = static_cast<const uint16_t*>(call.a) + row * call.lda;
+            const int64_t width = count * kPanel, up = block * width;
             for (int64_t h = 0; h < halves; ++h)
-                product->multiply(a, layer.panel(panel + h * layer.segment_panels), tile + h * count * kPanel,
+                product->multiply(a, layer.panel(panel + h * layer.segment_panels), tile + h * up,
                                   memory.as<std::byte>());
-            finish_block(call, row, std::min(block, call.rows - row), panel, count, tile, halves * count * kPanel);
+            finish_block(call, row, std::min(block, call.rows - row), panel, count, tile, width, up);
         }
     });
+    return true;
 }
 
 /** Reads and checks the epilogue. */
@@ -281,7 +285,7 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
             call.a = target;
             call.lda = layer->depth;
         }
-        (onednn ? run_onednn_blocks : run_blocks)(state, call);
+        if (!onednn || !run_onednn_blocks(state, call)) run_blocks(state, call);
         state.count_flops(Op::linear, 2 * static_cast<uint64_t>(call.rows) * static_cast<uint64_t>(layer->in) *
                                           static_cast<uint64_t>(layer->out));
     });

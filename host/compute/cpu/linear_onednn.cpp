@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "host/base/error.hpp"
@@ -101,18 +102,21 @@ const dnnl::engine& engine() {
 
 class Product final : public OnednnProduct {
   public:
-    Product(int64_t rows, int64_t outputs, int64_t depth, int64_t ldc) {
+    Product(int64_t rows, int64_t outputs, int64_t depth) {
         using dnnl::memory;
         const SingleThread guard;
         dnnl::primitive_attr attributes;
         attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-        a_ = {{rows, depth}, memory::data_type::bf16, memory::dims{depth, 1}};
+        a_ = {{rows, depth}, memory::data_type::bf16, memory::format_tag::ab};
         panels_ = {{depth, outputs}, memory::data_type::bf16, memory::format_tag::BA16a32b2a};
-        c_ = {{rows, outputs}, memory::data_type::f32, memory::dims{ldc, 1}};
+        c_ = {{rows, outputs}, memory::data_type::f32, memory::format_tag::ab};
         const dnnl::matmul::primitive_desc description(engine(), a_, panels_, c_, attributes);
         workspace_ = description.scratchpad_desc();
+        fast_ = std::string_view(description.impl_info_str()).substr(0, 3) != "ref";
         product_ = dnnl::matmul(description);
     }
+
+    bool fast() const noexcept override { return fast_; }
 
     int64_t workspace_bytes() const noexcept override { return static_cast<int64_t>(workspace_.get_size()); }
 
@@ -135,6 +139,7 @@ class Product final : public OnednnProduct {
   private:
     dnnl::memory::desc a_, panels_, c_, workspace_;
     dnnl::matmul product_;
+    bool fast_ = false;
 };
 
 }  // namespace
@@ -147,16 +152,16 @@ const char* onednn_version() noexcept {
     return text.c_str();
 }
 
-std::shared_ptr<const OnednnProduct> onednn_product(int64_t rows, int64_t outputs, int64_t depth, int64_t ldc) {
-    using Shape = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+std::shared_ptr<const OnednnProduct> onednn_product(int64_t rows, int64_t outputs, int64_t depth) {
+    using Shape = std::tuple<int64_t, int64_t, int64_t>;
     static auto& mutex = *new std::mutex;
     static auto& products = *new std::map<Shape, std::shared_ptr<const OnednnProduct>>;
     const std::lock_guard lock(mutex);
-    auto& place = products[{rows, outputs, depth, ldc}];
+    auto& place = products[{rows, outputs, depth}];
     if (place == nullptr)
         place = translated("matmul of [" + std::to_string(rows) + ", " + std::to_string(depth) + "] and " +
                                std::to_string(outputs) + " outputs",
-                           [&] { return std::make_shared<const Product>(rows, outputs, depth, ldc); });
+                           [&] { return std::make_shared<const Product>(rows, outputs, depth); });
     return place;
 }
 
@@ -166,7 +171,7 @@ const char* onednn_version() noexcept {
     return nullptr;
 }
 
-std::shared_ptr<const OnednnProduct> onednn_product(int64_t, int64_t, int64_t, int64_t) {
+std::shared_ptr<const OnednnProduct> onednn_product(int64_t, int64_t, int64_t) {
     throw Error(VLM_STATUS_UNAVAILABLE, "this build has no oneDNN");
 }
 

@@ -35,18 +35,20 @@ bool onednn_multiplies(DenseEngine engine, bool onednn_present, Isa isa, Precisi
 class OnednnProduct {
   public:
     virtual ~OnednnProduct() = default;
+    /** False where oneDNN has only its reference loop, some thousand times slower than a kernel. */
+    virtual bool fast() const noexcept = 0;
     /** Bytes of `workspace` that `multiply` needs, aligned to 64. */
     virtual int64_t workspace_bytes() const noexcept = 0;
-    /** @param a  bf16, rows `depth` elements apart.
+    /** @param a  bf16, compact.
      *  @param panels  outputs / 32 panels, one behind the other.
-     *  @param c  f32, rows `ldc` elements apart.
+     *  @param c  f32, compact.
      *  @throws Error INTERNAL with oneDNN's message. */
     virtual void multiply(const uint16_t* a, const std::byte* panels, float* c, void* workspace) const = 0;
 };
 
 /** The product for a shape; made on first use (some 0.2 to 8 ms) and kept while the process lives.
- *  @param outputs  multiple of kPanel. @param depth  multiple of kPairDepth. @param ldc  row distance of `c`.
+ *  @param outputs  multiple of kPanel. @param depth  multiple of kPairDepth.
  *  @throws Error UNAVAILABLE without oneDNN, INTERNAL when oneDNN refuses the shape. */
-std::shared_ptr<const OnednnProduct> onednn_product(int64_t rows, int64_t outputs, int64_t depth, int64_t ldc);
+std::shared_ptr<const OnednnProduct> onednn_product(int64_t rows, int64_t outputs, int64_t depth);
 
 }  // namespace vlm::cpu

@@ -103,6 +103,15 @@ TEST(Onednn, SameBitsForEveryNumberOfThreads) {
     }
 }
 
+TEST(Onednn, HasAFastKernelForEveryBlockOfWork) {
+    if (!onednn_can_run()) GTEST_SKIP() << "no oneDNN in this build, or a processor without bf16 products";
+    for (const int64_t rows : {16, 48, 176, 256})
+        for (const int64_t outputs : {32, 96, 128, 256})
+            for (const int64_t depth : {32, 608, 5632})
+                EXPECT_TRUE(cpu::onednn_product(rows, outputs, depth)->fast())
+                    << rows << " " << outputs << " " << depth;
+}
+
 TEST(Onednn, SharesThePanelsOfTheOwnKernels) {
     if (!onednn_can_run()) GTEST_SKIP() << "no oneDNN in this build, or a processor without bf16 products";
     Floats w = random_floats({96, 64}, 6);
@@ -169,7 +178,7 @@ TEST(Onednn, WithoutItTheOwnKernelsWorkAndAskingForItIsAnError) {
     }
     if (cpu::onednn_version() != nullptr) return;
     EXPECT_THROW(CpuCompute(bf16_options(DenseEngine::onednn)), Error);
-    EXPECT_THROW(cpu::onednn_product(16, 32, 32, 32), Error);
+    EXPECT_THROW(cpu::onednn_product(16, 32, 32), Error);
     EXPECT_EQ(run_layer(bf16_options(DenseEngine::automatic), 40, 64, 96, false, false),
               run_layer(bf16_options(DenseEngine::own), 40, 64, 96, false, false));
 }
