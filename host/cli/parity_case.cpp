@@ -10,142 +10,22 @@
 #include <optional>
 
 #include "host/base/error.hpp"
+#include "host/cli/parity_numbers.hpp"
 #include "host/cli/parity_padding.hpp"
 #include "host/image/decode.hpp"
 #include "host/json/document.hpp"
 #include "host/pipeline/generate.hpp"
 #include "host/pipeline/hooks.hpp"
 #include "host/pipeline/pipeline.hpp"
+#include "host/pipeline/post_process.hpp"
 #include "host/pipeline/prompt.hpp"
+#include "host/pipeline/score.hpp"
 #include "host/pipeline/visual.hpp"
 
 namespace vlm::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/** Numbers of one captured or expected tensor, whatever its dtype. */
-struct Numbers {
-    std::vector<double> values;
-    bool integer = false;
-    size_t row_width = 0;  ///< Size of the last dimension.
-};
-
-bool is_integer_dtype(uint32_t dtype) {
-    return dtype >> 16 <= VLM_TYPE_UINT || dtype >> 16 == VLM_TYPE_BOOL;
-}
-
-/** Appends the elements of a CPU tensor, strides respected. */
-void append(Numbers& numbers, const vlm_tensor& tensor) {
-    const auto& view = tensor.view;
-    const uint32_t dtype = dtype_of(view);
-    numbers.integer = is_integer_dtype(dtype);
-    numbers.row_width = view.ndim > 0 ? static_cast<size_t>(view.shape[view.ndim - 1]) : 0;
-    std::vector<int64_t> index(static_cast<size_t>(view.ndim), 0);
-    const int64_t count = element_count({view.shape, static_cast<size_t>(view.ndim)});
-    const auto* base = static_cast<const char*>(view.data) + view.byte_offset;
-    for (int64_t n = 0; n < count; ++n) {
-        int64_t offset = 0;
-        int64_t compact = 1;
-        for (int32_t d = view.ndim - 1; d >= 0; --d) {
-            const auto i = static_cast<size_t>(d);
-            offset += index[i] * (view.strides != nullptr ? view.strides[d] : compact);
-            compact *= view.shape[d];
-        }
-        const char* element = base + offset * dtype_bytes(dtype);
-        switch (dtype) {
-            case VLM_DTYPE_F32:
-                numbers.values.push_back(*reinterpret_cast<const float*>(element));
-                break;
-            case VLM_DTYPE_I32:
-                numbers.values.push_back(*reinterpret_cast<const int32_t*>(element));
-                break;
-            case VLM_DTYPE_I64:
-                numbers.values.push_back(static_cast<double>(*reinterpret_cast<const int64_t*>(element)));
-                break;
-            case VLM_DTYPE_U8:
-            case VLM_DTYPE_BOOL:
-                numbers.values.push_back(*reinterpret_cast<const uint8_t*>(element));
-                break;
-            default:
-                throw unimplemented("parity cannot compare tensors of dtype code " + std::to_string(dtype));
-        }
-        for (int32_t d = view.ndim - 1; d >= 0; --d) {
-            if (++index[static_cast<size_t>(d)] < view.shape[d]) break;
-            index[static_cast<size_t>(d)] = 0;
-        }
-    }
-}
-
-Numbers read_expected(const TensorView& tensor) {
-    Numbers numbers;
-    vlm_tensor abi{};
-    auto shape = std::vector<int64_t>(tensor.shape.begin(), tensor.shape.end());
-    const uint32_t dtype = tensor.dtype;
-    abi.view.data = const_cast<void*>(static_cast<const void*>(tensor.data));
-    abi.view.ndim = static_cast<int32_t>(shape.size());
-    abi.view.shape = shape.data();
-    abi.view.dtype = {static_cast<uint8_t>(dtype >> 16), static_cast<uint8_t>(dtype & 0xFFFFu), 1};
-    append(numbers, abi);
-    return numbers;
-}
-
-/** Whether the rows are the same but for their order: a reference that was tapped inside a window permutation. */
-bool same_rows(const Numbers& expected, const Numbers& found, double limit) {
-    const size_t width = expected.row_width;
-    if (width < 2 || expected.values.size() % width != 0) return false;
-    const size_t rows = expected.values.size() / width;
-    std::vector<bool> used(rows, false);
-    for (size_t r = 0; r < rows; ++r) {
-        size_t match = 0;
-        const auto differs = [&](size_t candidate) {
-            for (size_t i = 0; i < width; ++i)
-                if (!(std::abs(expected.values[r * width + i] - found.values[candidate * width + i]) <= limit))
-                    return true;
-            return false;
-        };
-        while (match < rows && (used[match] || differs(match))) ++match;
-        if (match == rows) return false;
-        used[match] = true;
-    }
-    return true;
-}
-
-Comparison compare(const std::string& name, const Numbers& expected, const Numbers& found, double tolerance) {
-    Comparison c;
-    c.name = name;
-    c.integer = expected.integer;
-    if (expected.values.size() != found.values.size()) {
-        c.note = std::to_string(found.values.size()) + " elements, expected " + std::to_string(expected.values.size());
-        c.max_abs = INFINITY;
-        c.cosine = 0;
-        return c;
-    }
-    double largest = 0;
-    double dot = 0;
-    double norm_a = 0;
-    double norm_b = 0;
-    for (size_t i = 0; i < expected.values.size(); ++i) {
-        const double a = expected.values[i];
-        const double b = found.values[i];
-        const double difference = std::abs(a - b);
-        // A NaN on one side must not pass a comparison that only asks for "not larger".
-        c.max_abs = std::isnan(difference) ? INFINITY : std::max(c.max_abs, difference);
-        largest = std::max(largest, std::abs(a));
-        dot += a * b;
-        norm_a += a * a;
-        norm_b += b * b;
-    }
-    if (norm_a > 0 && norm_b > 0) c.cosine = dot / std::sqrt(norm_a) / std::sqrt(norm_b);
-    constexpr double kRelative = 2e-5;
-    const double limit = c.integer ? 0 : std::max(tolerance, kRelative * largest);
-    c.passed = c.max_abs <= limit;
-    if (!c.passed && !c.integer && same_rows(expected, found, limit)) {
-        c.passed = true;
-        c.note = "the same rows in another order";
-    }
-    return c;
-}
 
 /** Order of the stages in a report. */
 int stage_rank(const std::string& name) {
@@ -193,10 +73,18 @@ class Folder {
                          {"dtype", options_.dtype},
                          {"threads", options_.threads}};
         const Json reducers = reducer_stages(folder_, test_case);
-        if (!reducers.empty()) manifest["pipeline"] = {{"token_reducers", reducers}};
+        if (!reducers.empty()) manifest["pipeline"]["token_reducers"] = reducers;
+        if (wants_attention()) manifest["pipeline"]["backbone"]["options"]["tap_attention"] = true;
         OpenOptions open;
         open.plugin_folders = options_.plugin_folders;
         return Pipeline::open(Manifest::from_text(manifest.dump(), "parity manifest", folder_), open);
+    }
+
+    /** True when the folder holds attention weights, which a backbone shows only when asked. */
+    bool wants_attention() const {
+        const auto names = expected_->names();
+        return std::any_of(names.begin(), names.end(),
+                           [](const auto& name) { return name.find(".attn.") != std::string_view::npos; });
     }
 
     CaseResult run_case(size_t index, const Json& test_case) {
@@ -213,10 +101,11 @@ class Folder {
         else
             request.prompt = with_markers(test_case["prompt"].get<std::string>(), pipeline->recipe().prompt);
         for (const auto& image : test_case["images"])
-            request.images.push_back({image.get<std::string>(), decode_file(folder_ / image.get<std::string>(), {}, pipeline->recipe().color_mode)});
+            request.images.push_back({image.get<std::string>(), decode_file(folder_ / image.get<std::string>(), {},
+                                                                            pipeline->recipe().color_mode)});
 
         if (pipeline->backbone().description().output == VLM_OUTPUT_LOGITS)
-            run_generating(*pipeline, request, index, listeners, found);
+            run_generating(*pipeline, request, test_case.value("answer", ""), index, listeners, found);
         else
             run_evaluating(*pipeline, request, listeners, found);
         return compare_all(index, found);
@@ -231,8 +120,8 @@ class Folder {
         return prompt;
     }
 
-    void run_generating(const Pipeline& pipeline, const Request& request, size_t index, const Listeners& listeners,
-                        std::map<std::string, Numbers>& found) {
+    void run_generating(const Pipeline& pipeline, const Request& request, const std::string& answer, size_t index,
+                        const Listeners& listeners, std::map<std::string, Numbers>& found) {
         HookService hooks(pipeline.reducers(), pipeline.device().allocator());
         Run run(pipeline.device().compute(), &listeners, hooks.abi());
         hooks.bind(&run);
@@ -251,6 +140,7 @@ class Folder {
         const auto segments = build_prompt(request.prompt, layouts, pipeline.recipe().prompt,
                                            pipeline.checkpoint().tokenizer(), in_sequence);
         note_ids(segments, index, found);
+        note_places(segments, layouts, found);
 
         {
             const auto context = pipeline.backbone().create_context(run, segment_tokens(segments) + 1);
@@ -259,6 +149,8 @@ class Folder {
             append(found["logits"], *outputs[0].rows.abi());
             append(found["llm.row_of_logits"], *outputs[0].row_of_output.abi());
         }
+        note_attention(pipeline.backbone().description().layers, found);
+        if (!answer.empty()) score(pipeline, segments, token_pointers, answer, hooks, found);
         const auto* ids = expected_->find("case" + std::to_string(index) + ".generated_ids");
         if (ids == nullptr) return;
         Listeners quiet;
@@ -274,6 +166,9 @@ class Folder {
         auto& generated = found["generated_ids"];
         generated.integer = true;
         for (const auto& token : sequences[0].answer.tokens) generated.values.push_back(token.id);
+        Result result;
+        result.answers.push_back(std::move(sequences[0].answer));
+        post_process(pipeline, run, {request.prompt}, result);
         sequences.clear();
         pipeline.device().end_run(run.context(VLM_ABI_VERSION));
         pipeline.device().end_run(generating.context(VLM_ABI_VERSION));
@@ -282,26 +177,108 @@ class Folder {
     static void run_evaluating(const Pipeline& pipeline, const Request& request, const Listeners& listeners,
                                std::map<std::string, Numbers>& found) {
         const auto result = pipeline.answer({request}, {}, listeners).front();
+        // What post-processors showed is finished; the raw output stands in where none did.
+        const std::string name = result.image_embeddings ? "text_embeds" : "logits";
+        if (found.contains(name)) return;
         for (const auto& answer : result.answers)
-            if (answer.output) append(found[result.image_embeddings ? "text_embeds" : "logits"], *answer.output.abi());
-        if (result.image_embeddings) append(found["image_embeds"], *result.image_embeddings.abi());
-        const Json extra = Json::parse(result.extra);
-        if (const auto similarity = extra.find("logits_per_image"); similarity != extra.end())
-            for (const auto& row : *similarity)
-                for (const auto& value : row) found["logits"].values.push_back(value.get<double>());
+            if (answer.output) append(found[name], *answer.output.abi());
+    }
+
+    /** What a given answer costs: its ids follow the prompt, end-of-sequence behind them. */
+    static void score(const Pipeline& pipeline, std::vector<Segment> segments,
+                      std::span<const VisualTokens* const> images, const std::string& answer, HookService& hooks,
+                      std::map<std::string, Numbers>& found) {
+        int64_t prompt = 0;
+        for (const auto& segment : segments) prompt += static_cast<int64_t>(segment.ids.size());
+        auto ids = pipeline.checkpoint().tokenizer().encode(answer, false);
+        if (const auto end = pipeline.checkpoint().tokenizer().special_id("eos_token")) ids.push_back(*end);
+        if (segments.empty() || segments.back().image >= 0) segments.emplace_back();
+        segments.back().ids.insert(segments.back().ids.end(), ids.begin(), ids.end());
+        segments.back().count = static_cast<int64_t>(segments.back().ids.size());
+
+        const Listeners quiet;
+        Run run(pipeline.device().compute(), &quiet, hooks.abi());
+        hooks.bind(&run);
+        const auto context = pipeline.backbone().create_context(run, segment_tokens(segments));
+        const Backbone::Request request{context.get(), segments, images, VLM_LOGITS_ALL};
+        const auto outputs = pipeline.backbone().run(run, {&request, 1}, pipeline.device().allocator());
+        const auto note = [&](const std::string& labels_name, const std::string& loss_name, int64_t skip) {
+            const auto labels = text_labels(segments, skip);
+            found[labels_name] = {{labels.begin(), labels.end()}, true};
+            const auto log_p = label_log_probabilities(outputs[0].rows, outputs[0].row_of_output, labels);
+            found[loss_name].values.push_back(mean_loss(log_p));
+        };
+        found["answer.ids"] = {{ids.begin(), ids.end()}, true};
+        note("answer.labels", "answer.loss", prompt);
+        note("answer.text_labels", "answer.text_loss", 0);
+        pipeline.device().end_run(run.context(VLM_ABI_VERSION));
+    }
+
+    /** What stands where: text ids (-1: visual), modalities (0 visual, 1 text) and the grid of each image. */
+    static void note_places(const std::vector<Segment>& segments, const std::vector<TokenLayout>& layouts,
+                            std::map<std::string, Numbers>& found) {
+        Numbers ids{{}, true}, modalities{{}, true}, grids{{}, true};
+        for (const auto& segment : segments) {
+            for (const int32_t id : segment.ids) ids.values.push_back(id);
+            modalities.values.insert(modalities.values.end(), segment.ids.size(), 1);
+            if (segment.image < 0) continue;
+            ids.values.insert(ids.values.end(), static_cast<size_t>(segment.count), -1);
+            modalities.values.insert(modalities.values.end(), static_cast<size_t>(segment.count), 0);
+        }
+        for (const auto& layout : layouts)
+            for (const auto& block : layout.blocks())
+                if (block.kind == VLM_BLOCK_GRID) {
+                    grids.values.push_back(block.rows);
+                    grids.values.push_back(block.columns);
+                }
+        found["sequence_ids"] = std::move(ids);
+        found["modality_ids"] = std::move(modalities);
+        found["image_grid_hw"] = std::move(grids);
+    }
+
+    /** From attention weights averaged over heads: who sees whom, and mean and largest weight of the four blocks
+     * between visual and text positions. */
+    static void note_attention(int32_t layers, std::map<std::string, Numbers>& found) {
+        const std::pair<std::string, std::string> shown[] = {{"attn.layer0", "attn.layer0"},
+                                                             {"attn.layer" + std::to_string(layers - 1), "attn.last"}};
+        const auto& kinds = found["modality_ids"].values;
+        const size_t n = kinds.size();
+        for (const auto& [layer, name] : shown) {
+            const auto weights = found.find(layer);
+            if (weights == found.end() || weights->second.values.size() != n * n) continue;
+            Numbers blocks, mask{{}, true};
+            for (const double query : {0., 1.})
+                for (const double key : {0., 1.}) {
+                    double sum = 0, largest = 0, count = 0;
+                    for (size_t i = 0; i < n * n; ++i) {
+                        if (kinds[i / n] != query || kinds[i % n] != key) continue;
+                        sum += weights->second.values[i];
+                        largest = std::max(largest, weights->second.values[i]);
+                        ++count;
+                    }
+                    blocks.values.push_back(count > 0 ? sum / count : 0);
+                    blocks.values.push_back(largest);
+                }
+            for (const double weight : weights->second.values) mask.values.push_back(weight > 0 ? 1 : 0);
+            found[name + ".blocks"] = std::move(blocks);
+            if (name == "attn.layer0") found["mask"] = std::move(mask);
+        }
     }
 
     /** Text ids where the reference has text; its image placeholders are taken over, so that lengths and places are
-     * compared. */
+     * compared. A reference without placeholders lists the text alone. */
     void note_ids(const std::vector<Segment>& segments, size_t index, std::map<std::string, Numbers>& found) {
         const auto* tensor = expected_->find("case" + std::to_string(index) + ".input_ids");
         if (tensor == nullptr) return;
         const auto reference = read_expected(*tensor).values;
+        size_t text = 0;
+        for (const auto& segment : segments) text += segment.ids.size();
+        const bool placeholders = reference.size() != text;
         auto& ids = found["input_ids"];
         ids.integer = true;
         for (const auto& segment : segments) {
             for (const int32_t id : segment.ids) ids.values.push_back(id);
-            if (segment.image >= 0)
+            if (segment.image >= 0 && placeholders)
                 for (int64_t i = 0; i < segment.count; ++i)
                     ids.values.push_back(ids.values.size() < reference.size() ? reference[ids.values.size()] : -1);
         }
@@ -312,6 +289,8 @@ class Folder {
         result.index = index;
         const std::string prefix = "case" + std::to_string(index) + ".";
         constexpr double kPixelTolerance = 1e-5;
+        constexpr double kAttentionTolerance = 1e-5;
+        constexpr double kLossTolerance = 2e-5;
         std::optional<PixelMask> mask;
         if (const auto* tensor = expected_->find(prefix + "pixel_attention_mask"))
             mask = PixelMask{tensor->shape, read_expected(*tensor).values};
@@ -323,8 +302,10 @@ class Folder {
                 result.not_compared.push_back(name);
                 continue;
             }
-            const double tolerance =
-                name == "pixel_values" ? std::min(kPixelTolerance, options_.tolerance) : options_.tolerance;
+            double tolerance = options_.tolerance;
+            if (name == "pixel_values") tolerance = std::min(kPixelTolerance, tolerance);
+            if (name.starts_with("attn.")) tolerance = std::min(kAttentionTolerance, tolerance);
+            if (name.ends_with("_loss") || name.ends_with(".loss")) tolerance = std::min(kLossTolerance, tolerance);
             const TensorView& tensor = *expected_->find(full);
             Numbers expected = read_expected(tensor);
             if (mask && (name == "pixel_values" || name.starts_with("vision.")))

@@ -154,9 +154,13 @@ std::vector<std::vector<int32_t>> encode_around_images(const std::vector<std::st
     std::vector<std::vector<int32_t>> ids;
     const auto marker_id = recipe.markers.empty() ? std::nullopt : tokenizer.id_of(recipe.markers.front());
     if (recipe.separate_text || !marker_id || images == 0 || parts.size() == 1) {
+        // A sequence of separate texts begins with the first of them that is not empty, even behind an image.
+        size_t first = 0;
+        while (recipe.separate_text && first + 1 < parts.size() && parts[first].empty()) ++first;
         for (size_t i = 0; i < parts.size(); ++i)
-            ids.push_back(parts[i].empty() && i > 0 ? std::vector<int32_t>{}
-                                                    : tokenizer.encode(parts[i], i == 0 && recipe.add_special_tokens));
+            ids.push_back(parts[i].empty() && i != first
+                              ? std::vector<int32_t>{}
+                              : tokenizer.encode(parts[i], i == first && recipe.add_special_tokens));
         return ids;
     }
     // The marker is a token of the vocabulary: tokenise as one text, so that the pieces beside it come out as in the
