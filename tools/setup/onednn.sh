@@ -1,7 +1,7 @@
 #!/bin/sh
-# Puts oneDNN 3.2 (headers and libdnnl.so.3) into .onednn/, from the two wheels that Intel publishes on PyPI: Debian 12 has 2.7, whose
-# matrix products neither take our weight layout nor use AMX as well. The wheels' checksums are fixed here, so what is
-# linked is what was tested. Does nothing when the folder is there; without network the build goes on with the own kernels.
+# Puts oneDNN 3.2 (headers and libdnnl.so.3) into .onednn/, from the two wheels that Intel publishes on PyPI: Debian 12's is older
+# than its version 3 interface. The wheels' checksums are fixed here, so what is linked is what was tested. Does nothing when
+# the folder is there; without network the build goes on with the own kernels.
 set -eu
 cd "$(dirname "$0")/../.."
 version=2023.2.0
