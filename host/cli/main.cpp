@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
         {"run", run_command},
         {"plugins", plugins_command},
         {"check", check_command},
+        {"bench", bench_command},
         {"parity", parity_command},
     };
     try {
