@@ -1,13 +1,12 @@
 /** @file config.cpp
  *  From config.json to DecoderConfig, in the order: class defaults, the section's keys, options of the recipe, checks.
  */
-#include <vlm/sdk/config.hpp>
-#include <vlm/sdk/ops.hpp>
 #include "config.hpp"
 
 #include <cmath>
 #include <limits>
-
+#include <vlm/sdk/config.hpp>
+#include <vlm/sdk/ops.hpp>
 
 #include "ignored_keys.hpp"
 #include "presets.hpp"
@@ -37,8 +36,12 @@ constexpr int64_t kMaxVocab = int64_t{1} << 26;
 constexpr int64_t kMaxLayers = 4096;
 constexpr int64_t kMaxPositions = std::numeric_limits<int32_t>::max();
 
-bool is_gemma(const DecoderConfig& c) { return c.model_type == "gemma" || c.model_type == "gemma2"; }
-bool is_qwen_vl(const DecoderConfig& c) { return !preset(c.model_type).rope.mrope_section.empty(); }
+bool is_gemma(const DecoderConfig& c) {
+    return c.model_type == "gemma" || c.model_type == "gemma2";
+}
+bool is_qwen_vl(const DecoderConfig& c) {
+    return !preset(c.model_type).rope.mrope_section.empty();
+}
 
 uint32_t read_activation(const Section& s, const std::string& key, uint32_t fallback) {
     return s.has(key) ? sdk::activation_of(s.require<std::string>(key), s.path(key)) : fallback;
@@ -77,7 +80,8 @@ void read_rope_object(const sdk::Config& outer, const std::string& key, DecoderC
     }
     rope.theta = s.get<double>("rope_theta", rope.theta);
     rope.partial = s.get<double>("partial_rotary_factor", rope.partial);
-    rope.original_max_positions = s.integer("original_max_position_embeddings", rope.original_max_positions, 1, kMaxPositions);
+    rope.original_max_positions =
+        s.integer("original_max_position_embeddings", rope.original_max_positions, 1, kMaxPositions);
     bool by_ratio = rope.kind == Kind::yarn || rope.kind == Kind::longrope;
     double ratio = static_cast<double>(rope.max_positions) / static_cast<double>(rope.original_max_positions);
     bool scaled = rope.kind != Kind::standard;
@@ -121,7 +125,8 @@ void read_windows(const Section& s, DecoderConfig& c) {
     int64_t window = s.is_null("sliding_window") ? 0 : s.integer("sliding_window", fallback, 0, kMaxPositions);
     bool qwen = c.model_type.starts_with("qwen");
     if (qwen && !s.get<bool>("use_sliding_window", false)) window = 0;
-    int64_t first = qwen ? s.integer("max_window_layers", preset(c.model_type).layers == 80 ? 80 : 28, 0, kMaxLayers) : 0;
+    int64_t first =
+        qwen ? s.integer("max_window_layers", preset(c.model_type).layers == 80 ? 80 : 28, 0, kMaxLayers) : 0;
     c.windows.assign(static_cast<size_t>(c.layers), 0);
     const nlohmann::json* types = s.find("layer_types");
     if (types != nullptr && (!types->is_array() || types->size() != c.windows.size())) {
@@ -129,7 +134,8 @@ void read_windows(const Section& s, DecoderConfig& c) {
     }
     bool everywhere = c.model_type == "mistral" || c.model_type == "phi3";
     for (size_t i = 0; i < c.windows.size(); ++i) {
-        bool sliding = everywhere || (qwen && static_cast<int64_t>(i) >= first) || (c.model_type == "gemma2" && i % 2 == 0);
+        bool sliding =
+            everywhere || (qwen && static_cast<int64_t>(i) >= first) || (c.model_type == "gemma2" && i % 2 == 0);
         if (types != nullptr) {
             if ((*types)[i] != "sliding_attention" && (*types)[i] != "full_attention") {
                 fail(s, "layer_types", "full_attention or sliding_attention in every place");
@@ -270,21 +276,24 @@ void read_options(const Section& s, DecoderConfig& c) {
 void check(const Section& s, const DecoderConfig& c) {
     if (c.positions == PositionKind::rotary) {
         int32_t dim = rotary_dim(c.rope, c.head_dim);
-        if (dim < 2 || (c.head_dim % 2 != 0 && c.rope.partial == 1.0)) fail(s, "head_dim", "an even size for rotary positions");
+        if (dim < 2 || (c.head_dim % 2 != 0 && c.rope.partial == 1.0))
+            fail(s, "head_dim", "an even size for rotary positions");
         size_t frequencies = static_cast<size_t>(dim / 2);
         if (!c.rope.mrope_section.empty() && mrope_axes(c.rope).size() != frequencies) {
             fail(s, "rope_scaling", "an mrope_section that adds up to " + std::to_string(frequencies));
         }
         if (c.rope.kind == RopeConfig::Kind::longrope &&
             (c.rope.short_factor.size() != frequencies || c.rope.long_factor.size() != frequencies)) {
-            fail(s, "rope_scaling", "short_factor and long_factor with " + std::to_string(frequencies) + " numbers each");
+            fail(s, "rope_scaling",
+                 "short_factor and long_factor with " + std::to_string(frequencies) + " numbers each");
         }
         if (c.rope.kind == RopeConfig::Kind::dynamic && dim <= 2) fail(s, "head_dim", "more than two rotated elements");
     }
     if (!(c.norm_eps > 0.0f)) fail(s, "rms_norm_eps", "a positive number");
 }
 
-/** Where the language model's keys are: a whole config.json keeps them in `text_config`. Options at the top stay valid. */
+/** Where the language model's keys are: a whole config.json keeps them in `text_config`. Options at the top stay valid.
+ */
 nlohmann::json text_section(const nlohmann::json& section) {
     auto text = section.find("text_config");
     if (text == section.end() || !text->is_object() || section.contains("hidden_size")) return section;

@@ -6,12 +6,11 @@
  *  weights.cpp, which has to know how tensors are called.
  */
 #pragma once
-#include <vlm/sdk/config.hpp>
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+#include <vlm/sdk/config.hpp>
 
 namespace vlm::decoder {
 

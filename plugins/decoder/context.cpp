@@ -3,16 +3,16 @@
  */
 #include "context.hpp"
 
-#include <vlm/sdk/error.hpp>
-#include <vlm/sdk/structs.hpp>
-
 #include <algorithm>
 #include <string>
+#include <vlm/sdk/error.hpp>
+#include <vlm/sdk/structs.hpp>
 
 namespace vlm::decoder {
 namespace {
 
-vlm_kv_cache* make_cache(const vlm_compute& compute, int32_t layers, int32_t heads, int32_t head_dim, int64_t capacity) {
+vlm_kv_cache* make_cache(const vlm_compute& compute, int32_t layers, int32_t heads, int32_t head_dim,
+                         int64_t capacity) {
     auto spec = sdk::make_struct<vlm_kv_spec>();
     spec.layers = layers;
     spec.kv_heads = heads;
@@ -95,8 +95,8 @@ void Context::make_compact(int32_t frequencies) {
     }
 }
 
-void Context::commit(const Sequence& sequence, const std::vector<NewKeys>& spans, const std::vector<int64_t>& memory_rows,
-                     int64_t pruned) {
+void Context::commit(const Sequence& sequence, const std::vector<NewKeys>& spans,
+                     const std::vector<int64_t>& memory_rows, int64_t pruned, bool reduced) {
     for (const NewKeys& fresh : spans) {
         auto at = std::find_if(spans_.begin(), spans_.end(),
                                [&](const KeyList& span) { return span.first_layer >= fresh.first_layer; });
@@ -122,10 +122,12 @@ void Context::commit(const Sequence& sequence, const std::vector<NewKeys>& spans
     append(records_, sequence.records);
     image_base_ = sequence.image_base;
     pruned_ += pruned;
-    if (sequence.reduced || pruned > 0 || spans.size() > 1) reduced_end_ = tokens();
+    if (sequence.reduced || reduced) reduced_end_ = tokens();
 }
 
-void Context::roll_back() { cut_caches(); }
+void Context::roll_back() {
+    cut_caches();
+}
 
 void Context::cut_caches() {
     for (int32_t layer = 0; layer < layers_; ++layer) {
@@ -146,8 +148,8 @@ void Context::truncate(int64_t tokens) {
                                                       " tokens at token " + std::to_string(tokens) + ".");
     }
     if (tokens > 0 && tokens < reduced_end_) {
-        throw sdk::failed_precondition("Cannot cut the context at token " + std::to_string(tokens) + ": the tokens up to " +
-                                       std::to_string(reduced_end_) +
+        throw sdk::failed_precondition("Cannot cut the context at token " + std::to_string(tokens) +
+                                       ": the tokens up to " + std::to_string(reduced_end_) +
                                        " were merged or pruned. Start a new context instead.");
     }
     for (KeyList& span : spans_) {

@@ -1,13 +1,13 @@
 /** @file context.hpp
  *  One conversation: the cache, and what is known about each key in it.
  *
- *  Layers fall into *spans* that hold the same keys. There is one span until a reducer drops tokens in front of layer K;
- *  from then on the layers from K on hold fewer. All vectors are on the host, because shapes and masks are made there.
+ *  Layers fall into *spans* that hold the same keys. There is one span until a reducer drops tokens in front of layer
+ * K; from then on the layers from K on hold fewer. All vectors are on the host, because shapes and masks are made
+ * there.
  */
 #pragma once
-#include <vlm/sdk/components.hpp>
-
 #include <vector>
+#include <vlm/sdk/components.hpp>
 
 #include "masks.hpp"
 #include "sequence.hpp"
@@ -62,9 +62,10 @@ class Context : public sdk::BackboneContext {
 
     /** From now on keys are cached un-rotated; keys that lie in the cache count as rotated by the angle 0. */
     void make_compact(int32_t frequencies);
-    /** Takes over what a finished run added. `spans` are ordered by layer; `pruned` counts dropped visual positions. */
+    /** Takes over what a finished run added. `spans` are ordered by layer; `pruned` counts visual positions that
+     *  reducers dropped between layers, `reduced` says that they dropped or merged some. */
     void commit(const Sequence& sequence, const std::vector<NewKeys>& spans, const std::vector<int64_t>& memory_rows,
-                int64_t pruned);
+                int64_t pruned, bool reduced);
     /** Removes what a failed run has put into the caches. */
     void roll_back();
     /** Forgets all tokens from `tokens` on. Throws FAILED_PRECONDITION when reduced tokens would have to be cut. */

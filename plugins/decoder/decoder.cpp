@@ -3,10 +3,9 @@
  */
 #include "decoder.hpp"
 
-#include <vlm/sdk/hooks.hpp>
-
 #include <algorithm>
 #include <string>
+#include <vlm/sdk/hooks.hpp>
 
 #include "context.hpp"
 #include "forward.hpp"
@@ -39,7 +38,8 @@ std::unique_ptr<sdk::BackboneContext> Decoder::make_context(const sdk::Run& run,
         throw sdk::invalid_argument("context_create: max_tokens is " + std::to_string(max_tokens) +
                                     ", expected a positive 32-bit number");
     }
-    if (weights_.layers.empty()) throw sdk::failed_precondition("context_create: the decoder has no weights yet; load first");
+    if (weights_.layers.empty())
+        throw sdk::failed_precondition("context_create: the decoder has no weights yet; load first");
     return std::make_unique<Context>(config_, *run.compute(), max_tokens);
 }
 

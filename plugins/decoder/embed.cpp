@@ -3,6 +3,7 @@
  */
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "forward.hpp"
 #include "upload.hpp"
@@ -10,7 +11,8 @@
 namespace vlm::decoder {
 namespace {
 
-/** Ids of a text segment, clipped to `first … first + size - 1` and counted from there; others become -1 (a zero row). */
+/** Ids of a text segment, clipped to `first … first + size - 1` and counted from there; others become -1 (a zero row).
+ */
 std::vector<int32_t> ids_within(const std::vector<int32_t>& ids, int64_t first, int64_t size) {
     std::vector<int32_t> result(ids.size());
     for (size_t i = 0; i < ids.size(); ++i) {
@@ -31,19 +33,32 @@ bool consecutive(const std::vector<int32_t>& rows) {
 
 void Forward::embed() {
     sdk::Scratch rows = ops_.create({rows_, config_.embed_size});
+    // Text that stands together, over the borders of requests too, is looked up at once: a step of a batch is one
+    // lookup.
+    std::vector<int32_t> ids;
+    int64_t ids_end = 0;
+    auto flush = [&] {
+        if (ids.empty()) return;
+        sdk::Tensor target = rows.rows(ids_end - static_cast<int64_t>(ids.size()), static_cast<int64_t>(ids.size()));
+        embed_text(std::exchange(ids, {}), target);
+    };
     for (Item& item : items_) {
         for (const Piece& piece : item.sequence.pieces) {
-            sdk::Tensor target = rows.rows(item.first + piece.first_row, piece.rows);
-            if (piece.text != nullptr) {
-                embed_text(piece, target);
-            } else {
+            int64_t first = item.first + piece.first_row;
+            sdk::Tensor target = rows.rows(first, piece.rows);
+            if (piece.text == nullptr) {
+                flush();
                 embed_image(item, piece, target);
-            }
-            if (weights_.embedding_scale && (piece.text != nullptr || config_.scale_visual)) {
-                ops_.multiply(target, weights_.embedding_scale, target);
+            } else if (piece.text->ids != nullptr) {
+                ids.insert(ids.end(), piece.text->ids, piece.text->ids + piece.rows);
+                ids_end = first + piece.rows;
+            } else {
+                flush();
+                embed_device_text(*piece.text, target);
             }
         }
     }
+    flush();
     // The references of these two show their embeddings before positions are added.
     bool before = config_.naming == Naming::opt || config_.naming == Naming::kosmos2;
     x_ = std::move(rows);
@@ -55,24 +70,30 @@ void Forward::embed() {
     if (!before) tap_rows("llm.inputs_embeds", x_);
 }
 
-void Forward::embed_text(const Piece& piece, sdk::Tensor& rows) {
-    const vlm_segment& segment = *piece.text;
-    if (segment.ids == nullptr && config_.extra_vocab == 0) {
-        ops_.gather(weights_.embedding.rows, sdk::Tensor(segment.device_ids, "device_ids"), rows);
+void Forward::scale(sdk::Tensor& rows) const {
+    if (weights_.embedding_scale) ops_.multiply(rows, weights_.embedding_scale, rows);
+}
+
+void Forward::embed_device_text(const vlm_segment& segment, sdk::Tensor& rows) {
+    sdk::Tensor ids(segment.device_ids, "device_ids");
+    if (config_.extra_vocab > 0) {
+        embed_text(ops_.download<int32_t>(ids), rows);
         return;
     }
-    std::vector<int32_t> ids = segment.ids != nullptr
-                                   ? std::vector<int32_t>(segment.ids, segment.ids + segment.count)
-                                   : ops_.download<int32_t>(sdk::Tensor(segment.device_ids, "device_ids"));
+    ops_.gather(weights_.embedding.rows, ids, rows);
+    scale(rows);
+}
+
+void Forward::embed_text(std::vector<int32_t> ids, sdk::Tensor& rows) {
     bool extra = std::any_of(ids.begin(), ids.end(), [&](int32_t id) { return id >= config_.vocab_size; });
-    if (!extra) {
+    if (extra) {
+        ops_.gather(weights_.embedding.rows, to_device(ops_, ids_within(ids, 0, config_.vocab_size)), rows);
+        auto own = to_device(ops_, ids_within(ids, config_.vocab_size, config_.extra_vocab));
+        ops_.add(rows, ops_.gather(weights_.extra_embedding.rows, own), rows);
+    } else {
         ops_.gather(weights_.embedding.rows, to_device(ops_, std::move(ids)), rows);
-        return;
     }
-    ops_.gather(weights_.embedding.rows, to_device(ops_, ids_within(ids, 0, config_.vocab_size)), rows);
-    sdk::Scratch additional = ops_.gather(weights_.extra_embedding.rows,
-                                          to_device(ops_, ids_within(ids, config_.vocab_size, config_.extra_vocab)));
-    ops_.add(rows, additional, rows);
+    scale(rows);
 }
 
 void Forward::embed_image(const Item& item, const Piece& piece, sdk::Tensor& rows) {
@@ -90,6 +111,7 @@ void Forward::embed_image(const Item& item, const Piece& piece, sdk::Tensor& row
     } else {
         ops_.gather(tokens, to_device(ops_, piece.source), rows);
     }
+    if (config_.scale_visual) scale(rows);
 }
 
 void Forward::add_positions() {
@@ -98,8 +120,9 @@ void Forward::add_positions() {
         const std::vector<int32_t>& places = item.positions.place[0];
         int64_t limit = weights_.positions.rows.size(0);
         if (int32_t last = *std::max_element(places.begin(), places.end()); last >= limit) {
-            throw sdk::resource_exhausted("the sequence needs position " + std::to_string(last) + ", and the checkpoint has " +
-                                          std::to_string(limit) + " position embeddings; shorten the prompt");
+            throw sdk::resource_exhausted("the sequence needs position " + std::to_string(last) +
+                                          ", and the checkpoint has " + std::to_string(limit) +
+                                          " position embeddings; shorten the prompt");
         }
         sdk::Scratch added = ops_.gather(weights_.positions.rows, to_device(ops_, places));
         sdk::Tensor target = rows_of(x_, item);

@@ -37,15 +37,17 @@ void Forward::prepare(std::span<vlm_backbone_request> requests) {
     for (vlm_backbone_request& request : requests) {
         Item item(request);
         for (const Item& other : items_) {
-            if (other.context == item.context) throw sdk::invalid_argument("backbone run: two requests share a context");
+            if (other.context == item.context)
+                throw sdk::invalid_argument("backbone run: two requests share a context");
         }
         int64_t tokens = count_tokens(config_, item.request);
         if (tokens == 0) throw sdk::invalid_argument("backbone request: it has no tokens");
         int64_t room = item.context->max_tokens() - item.context->tokens();
         if (tokens > room) {
             throw sdk::resource_exhausted("the context of " + std::to_string(item.context->max_tokens()) +
-                                          " tokens holds " + std::to_string(item.context->tokens()) + " and cannot take " +
-                                          std::to_string(tokens) + " more; use a larger context or fewer tokens");
+                                          " tokens holds " + std::to_string(item.context->tokens()) +
+                                          " and cannot take " + std::to_string(tokens) +
+                                          " more; use a larger context or fewer tokens");
         }
         items_.push_back(std::move(item));
     }
@@ -102,14 +104,16 @@ void Forward::run_layers() {
         run_.poll();
         reduce(index);
         begin_span(index);
-        if (config_.cross_interval > 0 && index % config_.cross_interval == 0) cross_layer(index / config_.cross_interval);
+        if (config_.cross_interval > 0 && index % config_.cross_interval == 0)
+            cross_layer(index / config_.cross_interval);
         layer(index);
         run_.progress(static_cast<uint64_t>(index + 1), static_cast<uint64_t>(config_.layers));
     }
 }
 
 void Forward::commit() {
-    for (Item& item : items_) item.context->commit(item.sequence, item.spans, item.memory_rows, item.pruned);
+    for (Item& item : items_)
+        item.context->commit(item.sequence, item.spans, item.memory_rows, item.pruned, item.reduced);
 }
 
 }  // namespace vlm::decoder

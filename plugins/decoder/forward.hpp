@@ -1,16 +1,15 @@
 /** @file forward.hpp
  *  One run of the decoder over a batch of requests.
  *
- *  Rows of all requests are concatenated, so that norms and linear layers read the weights once; attention runs request by
- *  request on slices. A request therefore computes what it would compute alone. A reducer may drop or merge rows between
- *  layers, after which the batch is simply shorter.
+ *  Rows of all requests are concatenated, so that norms and linear layers read the weights once; attention runs request
+ * by request on slices. A request therefore computes what it would compute alone. A reducer may drop or merge rows
+ * between layers, after which the batch is simply shorter.
  */
 #pragma once
-#include <vlm/sdk/hooks.hpp>
-#include <vlm/sdk/ops.hpp>
-
 #include <span>
 #include <vector>
+#include <vlm/sdk/hooks.hpp>
+#include <vlm/sdk/ops.hpp>
 
 #include "config.hpp"
 #include "item.hpp"
@@ -23,8 +22,8 @@ class Forward {
     Forward(const DecoderConfig& config, const ModelWeights& weights, const sdk::Run& run);
 
     /** Runs `requests` and commits their contexts. When anything fails no context has changed.
-     *  Throws RESOURCE_EXHAUSTED before any work when a context would overflow, INVALID_ARGUMENT for a malformed request,
-     *  CANCELLED. */
+     *  Throws RESOURCE_EXHAUSTED before any work when a context would overflow, INVALID_ARGUMENT for a malformed
+     * request, CANCELLED. */
     void run(std::span<vlm_backbone_request> requests);
 
   private:
@@ -38,7 +37,9 @@ class Forward {
 
     // embed.cpp: tokens to rows
     void embed();
-    void embed_text(const Piece& piece, sdk::Tensor& rows);
+    void embed_text(std::vector<int32_t> ids, sdk::Tensor& rows);
+    void embed_device_text(const vlm_segment& segment, sdk::Tensor& rows);
+    void scale(sdk::Tensor& rows) const;
     void embed_image(const Item& item, const Piece& piece, sdk::Tensor& rows);
     void add_positions();
     void add_modalities();
@@ -62,7 +63,8 @@ class Forward {
     void layer(int32_t index);
     sdk::Scratch attend(const LayerWeights& weights, int32_t index);
     void attend_item(Item& item, int32_t index, const sdk::Tensor& qkv, sdk::Tensor out);
-    void finish_branch(const sdk::Linear& last, const sdk::Tensor& input, const NormWeights& post, const NormWeights& after);
+    void finish_branch(const sdk::Linear& last, const sdk::Tensor& input, const NormWeights& post,
+                       const NormWeights& after);
     sdk::Scratch mlp(const MlpWeights& weights, const sdk::Tensor& x) const;
     void cross_layer(int32_t index);
     void tap_rows(const std::string& name, const sdk::Tensor& batch) const;
@@ -87,13 +89,13 @@ class Forward {
     sdk::Ops ops_;
     sdk::Hooks hooks_;
     std::vector<Item> items_;
-    sdk::Scratch x_;                        ///< [rows, hidden] of all items.
-    sdk::Scratch cos_;                      ///< [rows, frequencies], for the items that are plain.
+    sdk::Scratch x_;    ///< [rows, hidden] of all items.
+    sdk::Scratch cos_;  ///< [rows, frequencies], for the items that are plain.
     sdk::Scratch sin_;
     std::vector<std::pair<int64_t, int64_t>> plain_runs_;  ///< First row and rows of neighbouring plain items.
-    std::vector<float> frequencies_;        ///< Inverse frequencies when they do not depend on the length.
-    std::vector<int32_t> axes_;             ///< Axis of each frequency; empty: one axis.
-    std::vector<uint32_t> needs_;           ///< What reducers need in front of each layer.
+    std::vector<float> frequencies_;  ///< Inverse frequencies when they do not depend on the length.
+    std::vector<int32_t> axes_;       ///< Axis of each frequency; empty: one axis.
+    std::vector<uint32_t> needs_;     ///< What reducers need in front of each layer.
     int64_t rows_ = 0;
 };
 

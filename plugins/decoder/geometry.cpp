@@ -3,10 +3,9 @@
  *
  *  A span ends where the set of keys changes: in front of layer K after pruning, in this run or in an earlier one.
  */
-#include <vlm/sdk/structs.hpp>
-
 #include <algorithm>
 #include <tuple>
+#include <vlm/sdk/structs.hpp>
 
 #include "forward.hpp"
 #include "rope.hpp"

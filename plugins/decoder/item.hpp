@@ -1,15 +1,14 @@
 /** @file item.hpp
  *  One request of a batch while it runs.
  *
- *  Linear layers see the rows of all requests at once; attention sees one request. An Item is what belongs to the request:
- *  its rows, its live positions, and the tables that its attention needs in the current span of layers.
+ *  Linear layers see the rows of all requests at once; attention sees one request. An Item is what belongs to the
+ * request: its rows, its live positions, and the tables that its attention needs in the current span of layers.
  */
 #pragma once
-#include <vlm/sdk/layout.hpp>
-#include <vlm/sdk/ops.hpp>
-
 #include <map>
 #include <vector>
+#include <vlm/sdk/layout.hpp>
+#include <vlm/sdk/ops.hpp>
 
 #include "context.hpp"
 #include "sequence.hpp"
@@ -49,6 +48,7 @@ struct Item {
     int64_t first = 0;  ///< First row in the batch.
     int64_t pruned = 0;
     bool merged = false;   ///< Position p is not simply row p.
+    bool reduced = false;  ///< A reducer has dropped or merged rows between layers.
     bool compact = false;  ///< Keys are cached un-rotated, one per row.
 
     // Tables of the current span of layers.

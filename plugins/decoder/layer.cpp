@@ -103,7 +103,8 @@ void Forward::attend_item(Item& item, int32_t index, const sdk::Tensor& qkv, sdk
     int64_t kv_width = int64_t{config_.kv_heads} * config_.head_dim;
     bool rotate = config_.positions == PositionKind::rotary && !is_plain(item);
 
-    // Every position asks with its own rotation, so merged rows are repeated for q; k and v only when they are cached so.
+    // Every position asks with its own rotation, so merged rows are repeated for q; k and v only when they are cached
+    // so.
     sdk::Scratch expanded;
     sdk::Tensor q = qkv.columns(0, q_width);
     sdk::Tensor kv = qkv.columns(q_width, 2 * kv_width);

@@ -1,8 +1,8 @@
 /** @file masks.hpp
  *  Who sees whom, as a rule that attention kernels take.
  *
- *  Almost every mask is a range of keys per row, and plain causal attention is a rule without any table. Only arrangements
- *  that no range describes (text in front of an image under the prefix mask) become a dense matrix.
+ *  Almost every mask is a range of keys per row, and plain causal attention is a rule without any table. Only
+ * arrangements that no range describes (text in front of an image under the prefix mask) become a dense matrix.
  */
 #pragma once
 #include <cstdint>

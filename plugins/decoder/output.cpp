@@ -22,9 +22,8 @@ void write_counts(const Item& item, int64_t rows, const std::vector<int32_t>& in
 }  // namespace
 
 void Forward::output() {
-    bool all_hidden = run_.tapped() || std::any_of(items_.begin(), items_.end(), [](const Item& item) {
-                          return item.request.hidden != nullptr;
-                      });
+    bool all_hidden = run_.tapped() || std::any_of(items_.begin(), items_.end(),
+                                                   [](const Item& item) { return item.request.hidden != nullptr; });
     if (config_.final_norm && all_hidden) norm(weights_.final_norm, x_, x_);
     if (all_hidden) {
         tap_rows("llm.final_norm", x_);

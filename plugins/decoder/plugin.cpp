@@ -10,14 +10,13 @@
 
 namespace {
 
-constexpr vlm::sdk::Identity kIdentity = {
-    .id = "org.vlmhost.decoder",
-    .name = "Decoder-only transformer",
-    .vendor = "VLM host project",
-    .version = "1.0.0",
-    .license = "Apache-2.0",
-    .url = "https://vlmhost.org/plugins/decoder",
-    .capabilities = R"({"kinds": ["vlm.backbone/1"],
+constexpr vlm::sdk::Identity kIdentity = {.id = "org.vlmhost.decoder",
+                                          .name = "Decoder-only transformer",
+                                          .vendor = "VLM host project",
+                                          .version = "1.0.0",
+                                          .license = "Apache-2.0",
+                                          .url = "https://vlmhost.org/plugins/decoder",
+                                          .capabilities = R"({"kinds": ["vlm.backbone/1"],
         "architectures": ["llama", "mistral", "qwen2", "qwen3", "qwen2_vl", "qwen2_5_vl", "phi3", "gemma", "gemma2",
                           "opt", "persimmon", "kosmos_2_text_model", "idefics", "early_fusion_vlm",
                           "early_fusion_interleaved", "hybrid_early_fusion"],

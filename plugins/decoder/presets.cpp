@@ -1,7 +1,6 @@
 /** @file presets.cpp
  *  One small function per family. A new model of a known family is a line here.
  */
-#include <vlm/sdk/error.hpp>
 #include "presets.hpp"
 
 #include <vlm/linear.h>
@@ -9,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <utility>
+#include <vlm/sdk/error.hpp>
 
 namespace vlm::decoder {
 namespace {
@@ -32,8 +32,12 @@ DecoderConfig with_sizes(const Sizes& s) {
     return c;
 }
 
-DecoderConfig llama() { return with_sizes({32000, 4096, 11008, 2048, 32, 32, 0, 0}); }
-DecoderConfig mistral() { return with_sizes({32000, 4096, 14336, 131072, 32, 32, 8, 0}); }
+DecoderConfig llama() {
+    return with_sizes({32000, 4096, 11008, 2048, 32, 32, 0, 0});
+}
+DecoderConfig mistral() {
+    return with_sizes({32000, 4096, 14336, 131072, 32, 32, 8, 0});
+}
 
 DecoderConfig qwen2() {
     DecoderConfig c = with_sizes({151936, 4096, 22016, 32768, 32, 32, 32, 0});
@@ -182,7 +186,7 @@ DecoderConfig preset(const std::string& model_type) {
         known += (known.empty() ? "" : ", ") + std::string(name);
     }
     throw sdk::Error(VLM_STATUS_INVALID_ARGUMENT, "config.json: \"model_type\" is \"" + model_type +
-                                                 "\", which this decoder does not know. It knows: " + known + ".");
+                                                      "\", which this decoder does not know. It knows: " + known + ".");
 }
 
 std::string default_text_type(const std::string& outer) {

@@ -1,13 +1,12 @@
 /** @file prune.cpp
  *  The hook between two layers: reducers look at the rows of a prefill and drop or merge visual ones.
  *
- *  Kept rows keep their original positions. The keys that earlier layers have cached stay; layers from here on never see
- *  what was dropped, so their caches are shorter (FastV, arXiv 2403.06764).
+ *  Kept rows keep their original positions. The keys that earlier layers have cached stay; layers from here on never
+ * see what was dropped, so their caches are shorter (FastV, arXiv 2403.06764).
  */
-#include <vlm/sdk/structs.hpp>
-
 #include <algorithm>
 #include <string>
+#include <vlm/sdk/structs.hpp>
 
 #include "forward.hpp"
 #include "upload.hpp"
@@ -174,6 +173,7 @@ void Forward::apply(Item& item, const std::vector<int32_t>& groups, int64_t coun
             if (!item.positions.place[a].empty()) rest.place[a].push_back(item.positions.place[a][p]);
         }
     }
+    item.reduced = true;
     item.merged = merged || rest.size() != rows;
     item.positions = std::move(rest);
     item.input_row = std::move(input_row);

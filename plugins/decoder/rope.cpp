@@ -72,7 +72,9 @@ std::vector<double> longrope_frequencies(const RopeConfig& rope, int32_t dim, in
     return result;
 }
 
-double yarn_mscale(double scale, double mscale) { return scale <= 1.0 ? 1.0 : 0.1 * mscale * std::log(scale) + 1.0; }
+double yarn_mscale(double scale, double mscale) {
+    return scale <= 1.0 ? 1.0 : 0.1 * mscale * std::log(scale) + 1.0;
+}
 
 }  // namespace
 

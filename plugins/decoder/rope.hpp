@@ -20,8 +20,8 @@ int32_t rotary_dim(const RopeConfig& rope, int32_t head_dim);
 bool depends_on_length(const RopeConfig& rope);
 
 /** `rotary_dim / 2` inverse frequencies for a sequence whose largest position is `length - 1`.
- *  Sources: linear scaling (kaiokendev), dynamic NTK, Llama 3.1, YaRN (arXiv 2309.00071), LongRoPE (arXiv 2402.13753), as
- *  in transformers' modeling_rope_utils.py. */
+ *  Sources: linear scaling (kaiokendev), dynamic NTK, Llama 3.1, YaRN (arXiv 2309.00071), LongRoPE (arXiv 2402.13753),
+ * as in transformers' modeling_rope_utils.py. */
 std::vector<float> inverse_frequencies(const RopeConfig& rope, int32_t head_dim, int64_t length);
 
 /** Factor on cos and sin: 1 except for yarn and longrope. */

@@ -1,19 +1,23 @@
 /** @file sequence.cpp
  *  Rows of an image are numbered in their own order at the place where the image stands; positions point to them.
  */
-#include <vlm/sdk/error.hpp>
 #include "sequence.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <string>
+#include <vlm/sdk/error.hpp>
 
 namespace vlm::decoder {
 namespace {
 
-std::string at_segment(uint32_t segment) { return "Request to the decoder, segment " + std::to_string(segment); }
+std::string at_segment(uint32_t segment) {
+    return "Request to the decoder, segment " + std::to_string(segment);
+}
 
-[[noreturn]] void refuse(const std::string& message) { throw sdk::Error(VLM_STATUS_INVALID_ARGUMENT, message); }
+[[noreturn]] void refuse(const std::string& message) {
+    throw sdk::Error(VLM_STATUS_INVALID_ARGUMENT, message);
+}
 
 void check_text(const DecoderConfig& config, const vlm_segment& s, uint32_t number) {
     if (s.count > 0 && s.ids == nullptr && s.device_ids == nullptr) refuse(at_segment(number) + ": text without ids.");
@@ -42,7 +46,8 @@ const vlm_visual_input& image_of(const DecoderConfig& config, const vlm_backbone
     return input;
 }
 
-void check_image(const DecoderConfig& config, const vlm_backbone_request& request, const vlm_segment& s, uint32_t number) {
+void check_image(const DecoderConfig& config, const vlm_backbone_request& request, const vlm_segment& s,
+                 uint32_t number) {
     const vlm_visual_input& input = image_of(config, request, s.image, number);
     if (config.cross_interval > 0) return;
     int64_t tokens = input.layout == nullptr ? -1 : input.layout->tokens;
@@ -107,7 +112,8 @@ class Flattener {
     Sequence run(int64_t tokens) {
         out_.records.reserve(static_cast<size_t>(tokens));
         bool markers = false;
-        for (uint32_t i = 0; i < request_.segment_count; ++i) markers |= request_.segments[i]->kind == VLM_SEGMENT_IMAGE;
+        for (uint32_t i = 0; i < request_.segment_count; ++i)
+            markers |= request_.segments[i]->kind == VLM_SEGMENT_IMAGE;
         placeholders_ = config_.cross_interval > 0 && !markers && config_.image_token >= 0;
         ends_ = config_.cross_interval > 0 && tokens > 1;
         for (uint32_t i = 0; i < request_.segment_count; ++i) {
@@ -120,6 +126,11 @@ class Flattener {
                 add_image(s);
             }
         }
+        if (config_.cross_interval > 0 && state_.images - start_.images != static_cast<int32_t>(request_.image_count)) {
+            refuse("Request to the decoder: " + std::to_string(request_.image_count) +
+                   " images came with it, but it has " + std::to_string(state_.images - start_.images) +
+                   " places for them.");
+        }
         for (size_t p = 0; p < out_.positions.size(); ++p) {
             if (out_.positions.row[p] != static_cast<int32_t>(p)) out_.merged = true;
         }
@@ -129,13 +140,7 @@ class Flattener {
     }
 
   private:
-    void next_memory() {
-        state_.memory_image = state_.images++;
-        if (state_.images - start_.images > static_cast<int32_t>(request_.image_count)) {
-            refuse("Request to the decoder: it names more images than the " + std::to_string(request_.image_count) +
-                   " that came with it.");
-        }
-    }
+    void next_memory() { state_.memory_image = state_.images++; }
 
     void add_record() { out_.records.push_back({state_.next_place, state_.memory_image, state_.images}); }
 

@@ -1,9 +1,10 @@
 /** @file sequence.hpp
  *  The new tokens of one request, flattened: which positions there are, which row of hidden states stands for each.
  *
- *  Positions and rows are two things. A position is a token of the unreduced sequence: it has an index, rotary positions
- *  and a place in the mask. A row is what the layers compute. They coincide until a reducer merges visual tokens (one row,
- *  several positions) or drops them (no row). Everything behind works on these vectors and never on segments again.
+ *  Positions and rows are two things. A position is a token of the unreduced sequence: it has an index, rotary
+ * positions and a place in the mask. A row is what the layers compute. They coincide until a reducer merges visual
+ * tokens (one row, several positions) or drops them (no row). Everything behind works on these vectors and never on
+ * segments again.
  */
 #pragma once
 #include <vlm/backbone.h>
@@ -38,9 +39,9 @@ struct Piece {
 
 /** What truncation needs to know about each token of the unreduced sequence. */
 struct TokenRecord {
-    int32_t next_place = 0;    ///< Position id of the token behind this one.
-    int32_t memory_image = -1; ///< Cross-attention: image that this token sees, -1: none.
-    int32_t images = 0;        ///< Images that the context has seen up to this token.
+    int32_t next_place = 0;     ///< Position id of the token behind this one.
+    int32_t memory_image = -1;  ///< Cross-attention: image that this token sees, -1: none.
+    int32_t images = 0;         ///< Images that the context has seen up to this token.
 };
 
 /** A request, flattened. */
@@ -70,14 +71,15 @@ struct ImageMap {
 
 /** State of the context before the request. */
 struct SequenceStart {
-    int32_t index = 0;         ///< Tokens so far.
-    int32_t next_place = 0;    ///< Position id of the next token.
-    int32_t image_base = 0;    ///< Position id at which the last image began: an image may come in several requests.
-    int32_t images = 0;        ///< Images so far.
-    int32_t memory_image = -1; ///< Image that the last token saw.
+    int32_t index = 0;          ///< Tokens so far.
+    int32_t next_place = 0;     ///< Position id of the next token.
+    int32_t image_base = 0;     ///< Position id at which the last image began: an image may come in several requests.
+    int32_t images = 0;         ///< Images so far.
+    int32_t memory_image = -1;  ///< Image that the last token saw.
 };
 
-/** Number of tokens that the segments of `request` take. Checks every segment against its image; throws InvalidArgument.
+/** Number of tokens that the segments of `request` take. Checks every segment against its image; throws
+ * InvalidArgument.
  */
 int64_t count_tokens(const DecoderConfig& config, const vlm_backbone_request& request);
 

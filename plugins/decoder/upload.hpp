@@ -2,10 +2,9 @@
  *  Host vectors to the device. Positions, masks and row numbers are made on the host, because shapes are.
  */
 #pragma once
-#include <vlm/sdk/ops.hpp>
-
 #include <utility>
 #include <vector>
+#include <vlm/sdk/ops.hpp>
 
 namespace vlm::decoder {
 

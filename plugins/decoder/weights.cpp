@@ -140,8 +140,8 @@ class Loader {
         return at.at(full, {rows});
     }
 
-    static sdk::Linear linear(const sdk::Weights& at, const std::vector<std::string>& parts, const std::vector<int64_t>& rows,
-                              int64_t columns, bool with_bias, uint32_t flags = 0) {
+    static sdk::Linear linear(const sdk::Weights& at, const std::vector<std::string>& parts,
+                              const std::vector<int64_t>& rows, int64_t columns, bool with_bias, uint32_t flags = 0) {
         std::vector<Tensor> weights;
         std::vector<Tensor> biases;
         bool any_bias = false;
@@ -254,8 +254,9 @@ class Loader {
     sdk::Kept gate(const sdk::Weights& at, const std::string& name) const {
         Tensor source = at.at(name);
         if (source.elements() != 1 && source.elements() != config_.hidden_size) {
-            throw sdk::invalid_argument("weight '" + at.prefix() + name + "': has shape " + sdk::to_string(source.shape()) +
-                                        ", expected 1 or " + std::to_string(config_.hidden_size) + " elements");
+            throw sdk::invalid_argument("weight '" + at.prefix() + name + "': has shape " +
+                                        sdk::to_string(source.shape()) + ", expected 1 or " +
+                                        std::to_string(config_.hidden_size) + " elements");
         }
         std::vector<float> values = sdk::to_floats(source);
         for (float& v : values) v = std::tanh(v);

@@ -1,13 +1,12 @@
 /** @file weights.hpp
  *  The packed model: what the layers of one decoder need, under neutral names.
  *
- *  Only loading knows how a family calls and fuses its tensors. Projections that read the same input are packed as parts
- *  of one layer (q, k, v; gate, up), so that the input is read once.
+ *  Only loading knows how a family calls and fuses its tensors. Projections that read the same input are packed as
+ * parts of one layer (q, k, v; gate, up), so that the input is read once.
  */
 #pragma once
-#include <vlm/sdk/weights.hpp>
-
 #include <vector>
+#include <vlm/sdk/weights.hpp>
 
 #include "config.hpp"
 
