@@ -33,6 +33,8 @@ double Sampler::uniform() {
 
 Choice Sampler::choose(std::span<const float> logits, std::span<const int32_t> history) {
     if (logits.empty()) throw Error(VLM_STATUS_INTERNAL, "the backbone gave no logits to choose from");
+    if (std::any_of(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); }))
+        throw Error(VLM_STATUS_INTERNAL, "the backbone's logits are not numbers");
     std::span<const float> scores = logits;
     if (options_.repetition_penalty != 1) {
         scores_.assign(logits.begin(), logits.end());
@@ -49,7 +51,6 @@ Choice Sampler::choose(std::span<const float> logits, std::span<const int32_t> h
     }
     if (options_.temperature == 0) {
         const auto best = std::max_element(scores.begin(), scores.end());
-        if (std::isnan(*best)) throw Error(VLM_STATUS_INTERNAL, "the backbone's logits are not numbers");
         const auto id = static_cast<int32_t>(best - scores.begin());
         return {id, log_probability_of(logits, id)};
     }
@@ -66,7 +67,6 @@ Choice Sampler::choose(std::span<const float> logits, std::span<const int32_t> h
     std::partial_sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(kept), order_.end(), better);
 
     const double top = scores[static_cast<size_t>(order_[0])];
-    if (std::isnan(top)) throw Error(VLM_STATUS_INTERNAL, "the backbone's logits are not numbers");
     std::vector<double> weights(kept);
     double sum = 0;
     for (size_t i = 0; i < kept; ++i) {

@@ -86,6 +86,44 @@ std::size_t edit_distance(std::u32string_view a, std::u32string_view b) {
     return EditPattern(a).distance(b);
 }
 
+std::vector<EditPlace> edit_places(std::u32string_view a, std::u32string_view b) {
+    const std::size_t width = b.size() + 1;
+    std::vector<std::size_t> cost((a.size() + 1) * width);
+    const auto at = [&](std::size_t i, std::size_t j) -> std::size_t& { return cost[i * width + j]; };
+    const auto swapped = [&](std::size_t i, std::size_t j) {
+        return i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+    };
+    for (std::size_t i = 0; i <= a.size(); ++i)
+        for (std::size_t j = 0; j <= b.size(); ++j) {
+            if (i == 0 || j == 0) {
+                at(i, j) = i + j;
+                continue;
+            }
+            const std::size_t differs = a[i - 1] == b[j - 1] ? 0 : 1;
+            at(i, j) = std::min({at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + differs});
+            if (swapped(i, j)) at(i, j) = std::min(at(i, j), at(i - 2, j - 2) + 1);
+        }
+    std::vector<EditPlace> out;
+    for (std::size_t i = a.size(), j = b.size(); i > 0 || j > 0;) {
+        if (i > 0 && j > 0 && a[i - 1] == b[j - 1] && at(i, j) == at(i - 1, j - 1)) {
+            --i, --j;
+        } else if (swapped(i, j) && at(i, j) == at(i - 2, j - 2) + 1) {
+            out.push_back({i - 2, i});
+            i -= 2, j -= 2;
+        } else if (i > 0 && j > 0 && at(i, j) == at(i - 1, j - 1) + 1) {
+            out.push_back({i - 1, i});
+            --i, --j;
+        } else if (i > 0 && at(i, j) == at(i - 1, j) + 1) {
+            out.push_back({i - 1, i});
+            --i;
+        } else {
+            out.push_back({i, i});
+            --j;
+        }
+    }
+    return out;
+}
+
 double normalized_distance(std::size_t edits, std::size_t length_a, std::size_t length_b) {
     const std::size_t longer = std::max(length_a, length_b);
     return longer == 0 ? 0.0 : static_cast<double>(edits) / static_cast<double>(longer);

@@ -36,6 +36,16 @@ class EditPattern {
 /** OSA distance of two strings of any length. */
 std::size_t edit_distance(std::u32string_view a, std::u32string_view b);
 
+/** One edit: the characters [begin, end) of the first string; empty where the second string has one more. */
+struct EditPlace {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+};
+
+/** The edits of a shortest OSA alignment of @p a with @p b, last first; as many as edit_distance(a, b). O(|a| |b|) time
+ * and memory, so for names only. */
+std::vector<EditPlace> edit_places(std::u32string_view a, std::u32string_view b);
+
 /** Distance over the longer length: 0 equal, 1 nothing in common; two empty strings are equal. */
 double normalized_distance(std::size_t edits, std::size_t length_a, std::size_t length_b);
 

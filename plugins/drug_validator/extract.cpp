@@ -76,9 +76,12 @@ std::vector<DrugFields> extract_tagged(std::string_view text) {
     return out;
 }
 
+bool is_tagged(std::string_view text) {
+    return text.find("<s_") != std::string_view::npos || text.find("<none/>") != std::string_view::npos;
+}
+
 std::vector<DrugFields> extract_fields(std::string_view text) {
-    if (text.find("<s_") != std::string_view::npos || text.find("<none/>") != std::string_view::npos)
-        return extract_tagged(text);
+    if (is_tagged(text)) return extract_tagged(text);
     const std::size_t bracket = text.find_first_of("{[");
     if (bracket != std::string_view::npos && text.find('"', bracket) != std::string_view::npos) {
         const std::string_view before = trim(text.substr(0, bracket));

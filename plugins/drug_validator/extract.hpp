@@ -35,6 +35,9 @@ struct DrugFields {
  * array as JSON, anything else line by line. Malformed text of each kind gives what could be read; nothing throws. */
 std::vector<DrugFields> extract_fields(std::string_view text);
 
+/** Whether @p text holds `<s_…>` or `<none/>`. */
+bool is_tagged(std::string_view text);
+
 /** `<s_name>…</s_name><s_dose>…</s_dose><s_per>…<s_times>…<s_days>…`, drugs parted by `<sep/>`; `<none/>` gives
  * nothing. */
 std::vector<DrugFields> extract_tagged(std::string_view text);

@@ -196,6 +196,7 @@ struct Matcher::Search {
         nearest;  ///< one for each drug, then one for each other name; distance > 1 where nothing was compared
     std::vector<std::string> salts;  ///< what the winning variant left out
     std::vector<bool> same_short_words;
+    std::vector<Slip> slips;  ///< the two keys that gave the nearest distance
 };
 
 Matcher::Matcher(Formulary formulary, MatchOptions options, const std::vector<OtherName>& others)
@@ -244,6 +245,7 @@ MatchResult Matcher::match_segment(std::string_view segment) const {
     search.nearest.resize(total);
     search.salts.resize(total);
     search.same_short_words.assign(total, false);
+    search.slips.resize(total);
     for (std::size_t i = 0; i < total; ++i) search.nearest[i] = {i, {}, 2.0, std::numeric_limits<std::size_t>::max()};
 
     const Variant whole{.text = std::string(segment), .form = {}, .release = {}, .salt = {}};
@@ -263,6 +265,7 @@ MatchResult Matcher::match_segment(std::string_view segment) const {
             search.nearest[e.drug].edits = edits;
             search.salts[e.drug] = variant->salt;
             search.same_short_words[e.drug] = words == e.short_words;
+            search.slips[e.drug] = {key, e.key};
         }
         tried.push_back(std::move(key));
     }
@@ -300,6 +303,7 @@ void Matcher::decide(const Search& search, MatchResult& result) const {
     result.kind = exact ? MatchKind::exact : MatchKind::near;
     result.drug = best->drug;
     result.salt = search.salts[best->drug];
+    if (!exact) result.slips.push_back(search.slips[best->drug]);
 }
 
 MatchResult Matcher::match(std::string_view printed) const {
@@ -319,6 +323,7 @@ MatchResult Matcher::match(std::string_view printed) const {
                 result = parts[0];
                 for (const MatchResult& r : parts) {
                     if (r.kind == MatchKind::near) result.kind = r.kind;
+                    if (&r != &parts[0]) result.slips.insert(result.slips.end(), r.slips.begin(), r.slips.end());
                     if (result.salt.empty()) result.salt = r.salt;
                 }
             } else {

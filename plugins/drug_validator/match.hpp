@@ -56,12 +56,19 @@ enum class MatchKind {
     none,       ///< too far from every name
 };
 
+/** A name as it was compared (match_key of a variant of what was printed) and the key that it was accepted for. */
+struct Slip {
+    std::u32string read;
+    std::u32string meant;
+};
+
 struct MatchResult {
     MatchKind kind = MatchKind::none;
     std::optional<std::size_t> drug;    ///< set for exact and near only
     std::vector<Candidate> candidates;  ///< nearest first, the accepted drug included
     std::string other_name;             ///< a known name outside the formulary that is at least as close
     std::string salt;                   ///< salt or hydrate that was left out to match ("besylate", "나트륨")
+    std::vector<Slip> slips;            ///< of a near match: every segment that is not equal
     PrintedName printed;
 };
 

@@ -4,8 +4,9 @@
  *  Options: `formulary` (CSV file: name, name_ko, form, strengths), `other_names` (CSV file of drug names outside the
  * formulary, so that a misread one is not taken for a listed one), `max_distance`, `max_edits`, `min_margin` (when a
  * name is accepted), `look_alike_distance`, `candidate_distance`, `max_candidates`, `confidence_threshold`,
- * `confidence_temperature`, `confidence_bias` (calibration), `review_look_alikes`. The files are read in `create`, so
- * that a broken formulary is known before any weights are read.
+ * `certain_probability` (from which a differing character counts as read rightly), `confidence_temperature`,
+ * `confidence_bias` (calibration), `review_look_alikes`. The files are read in `create`, so that a broken formulary is
+ * known before any weights are read.
  */
 #include "vlm/sdk/plugin.hpp"
 
@@ -38,6 +39,7 @@ dv::ValidatorOptions read_options(const Config& config) {
     o.match.candidate_distance = config.get("candidate_distance", o.match.candidate_distance);
     o.match.max_candidates = config.get("max_candidates", o.match.max_candidates);
     o.confidence_threshold = config.get("confidence_threshold", o.confidence_threshold);
+    o.certain_probability = config.get("certain_probability", o.certain_probability);
     o.confidence.temperature = config.get("confidence_temperature", o.confidence.temperature);
     o.confidence.bias = config.get("confidence_bias", o.confidence.bias);
     o.review_look_alikes = config.get("review_look_alikes", o.review_look_alikes);

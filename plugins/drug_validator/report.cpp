@@ -30,10 +30,13 @@ json drug_json(const DrugFinding& d) {
     for (const Warning& w : d.warnings) warnings.push_back({{"code", w.code}, {"en", text(w.en)}, {"ko", text(w.ko)}});
     const auto& dose = d.schedule.per_dose;
     return {{"printed", text(d.printed)},
+            {"also_printed", text_or_null(d.also_printed)},
             {"name", d.name ? text(*d.name) : json()},
             {"dosage", d.dosage ? text(*d.dosage) : json()},
             {"printed_dosage", text_or_null(d.printed_dosage)},
             {"confidence", d.confidence},
+            {"reading_probability", value_or_null(d.reading_probability)},
+            {"edit_probability", value_or_null(d.edit_probability)},
             {"status", std::string(status_name(d.status))},
             {"candidates", std::move(candidates)},
             {"per_dose", dose ? json{{"value", dose->value}, {"unit", text_or_null(dose->unit)}} : json()},

@@ -5,12 +5,15 @@
 #include "validator.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <string>
 #include <utility>
 
 #include "dosage.hpp"
+#include "draft.hpp"
+#include "evidence.hpp"
 #include "text.hpp"
 
 namespace vlm::drug_validator {
@@ -20,25 +23,6 @@ std::string format_confidence(double value, double threshold) {
     char text[48];
     std::snprintf(text, sizeof text, "%.2f < %.2f", value, threshold);
     return text;
-}
-
-void unite(std::optional<Box>& box, const std::optional<Box>& other) {
-    if (!other) return;
-    if (!box) {
-        box = other;
-        return;
-    }
-    (*box)[0] = std::min((*box)[0], (*other)[0]);
-    (*box)[1] = std::min((*box)[1], (*other)[1]);
-    (*box)[2] = std::max((*box)[2], (*other)[2]);
-    (*box)[3] = std::max((*box)[3], (*other)[3]);
-}
-
-void fill_missing(Schedule& to, const Schedule& from) {
-    if (!to.per_dose) to.per_dose = from.per_dose;
-    if (!to.times_per_day) to.times_per_day = from.times_per_day;
-    if (!to.days) to.days = from.days;
-    to.as_needed = to.as_needed || from.as_needed;
 }
 
 /** Schedule of a drug's own fields. A field may hold more than its own part ("1회 1정 1일 3회"). */
@@ -58,40 +42,27 @@ std::string join_names(const std::vector<Candidate>& list) {
     return out;
 }
 
+/** Whether a line of the letterhead was tagged as a name: it has neither strength nor schedule, no drug is near, and it
+ * looks like an address, a number or a heading. */
+bool is_heading(const Draft& d) {
+    if (d.match.drug || d.nearly || !d.match.candidates.empty()) return false;
+    if (!d.found.printed_dosage.empty() || !d.found.schedule.empty()) return false;
+    constexpr std::array<std::string_view, 22> kWords{
+        "의원", "병원", "약국", "의사", "약사", "환자", "처방",   "전화",   "주소",     "보험",     "면허",
+        "번호", "교부", "조제", "tel.", "fax.", "dr.",  "clinic", "doctor", "hospital", "pharmacy", "@"};
+    const std::string text = fold_to_utf8(d.found.printed);
+    const auto digits = std::count_if(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return digits > 3 || match_key(text).size() < 4 || text.find(':') != std::string::npos ||
+           std::any_of(kWords.begin(), kWords.end(),
+                       [&](std::string_view word) { return text.find(word) != std::string::npos; });
+}
+
 bool contains_any(const std::vector<std::string>& texts, const std::string& word) {
     return std::any_of(texts.begin(), texts.end(),
                        [&](const std::string& t) { return fold_to_utf8(t).find(word) != std::string::npos; });
 }
 
 }  // namespace
-
-/** What was gathered about one drug. */
-struct Validator::Draft {
-    MatchResult match;
-    DrugFinding found;
-    std::optional<Dosage> dosage;
-    std::string other_dosage;           ///< a second, different strength
-    std::optional<double> probability;  ///< the lowest of the rows that told name or strength
-    std::optional<double> head;         ///< the lowest confidence of the model's own head
-
-    /** Takes the reading probability of @p spans of a row into account. */
-    void add_evidence(const Row& row, const std::vector<Span>& spans) {
-        if (const auto p = reading_probability(row.tokens, spans))
-            probability = std::min(probability.value_or(1.0), *p);
-        if (row.model_confidence) head = std::min(head.value_or(1.0), *row.model_confidence);
-        unite(found.box, row.box);
-    }
-
-    /** Takes a strength; @p text is what stands in its field. */
-    void add_dosage(const std::string& text, std::optional<Dosage> parsed) {
-        if (found.printed_dosage.empty() || (!dosage && parsed)) {
-            found.printed_dosage = text;
-            dosage = std::move(parsed);
-        } else if (parsed && dosage && !same_strength(*parsed, *dosage)) {
-            other_dosage = text;
-        }
-    }
-};
 
 std::string_view status_name(Status status) {
     return status == Status::verified ? "verified" : status == Status::review ? "review" : "unverified";
@@ -106,13 +77,18 @@ Validator::Validator(Formulary formulary, const ValidatorOptions& options, const
         fail("confidence_threshold", options.confidence_threshold, "0 to 1");
     if (!(options.confidence.temperature >= 0.01 && options.confidence.temperature <= 100))
         fail("temperature", options.confidence.temperature, "0.01 to 100");
+    if (!(options.certain_probability >= 0 && options.certain_probability <= 1))
+        fail("certain_probability", options.certain_probability, "0 to 1");
     if (!(std::abs(options.confidence.bias) <= 100)) fail("bias", options.confidence.bias, "-100 to 100");
 }
 
 std::vector<DrugFinding> Validator::validate(const std::vector<Row>& rows) const {
+    // A model that tags one row tags all; its other answers must not be taken for prose.
+    const bool tagged = std::any_of(rows.begin(), rows.end(), [](const Row& row) { return is_tagged(row.text); });
     std::vector<Draft> drafts;
-    for (const Row& row : rows) {
-        for (const DrugFields& fields : extract_fields(row.text)) {
+    for (std::size_t index = 0; index < rows.size(); ++index) {
+        const Row& row = rows[index];
+        for (const DrugFields& fields : tagged ? extract_tagged(row.text) : extract_fields(row.text)) {
             const bool has_name = !match_key(fields.name.text).empty();
             MatchResult match = has_name ? matcher_.match(fields.name.text) : MatchResult{};
             // Plain words of prose are a drug only when they are exactly one.
@@ -124,6 +100,10 @@ std::vector<DrugFinding> Validator::validate(const std::vector<Row>& rows) const
                 drafts.back().match = std::move(match);
                 drafts.back().found.printed = fields.name.text;
                 drafts.back().found.image = row.image;
+                drafts.back().row = index;
+                drafts.back().row_box = row.box;
+                drafts.back().lowest = lowest_probability(fields.name, row.tokens);
+                demand_doubt(drafts.back(), fields.name, row);
             }
             Draft& draft = drafts.back();
             std::vector<Span> spans;
@@ -142,10 +122,21 @@ std::vector<DrugFinding> Validator::validate(const std::vector<Row>& rows) const
                 unite(draft.found.box, row.box);
         }
     }
+    std::erase_if(drafts, is_heading);
+    merge_drafts(drafts, options_.certain_probability);
     std::vector<DrugFinding> out;
     out.reserve(drafts.size());
     for (const Draft& draft : drafts) out.push_back(finish(draft));
     return out;
+}
+
+void Validator::demand_doubt(Draft& draft, const Field& name, const Row& row) const {
+    if (draft.match.kind != MatchKind::near) return;
+    draft.found.edit_probability = edit_probability(draft.match.slips, name, row.text, row.tokens);
+    if (draft.found.edit_probability && *draft.found.edit_probability < options_.certain_probability) return;
+    draft.nearly = draft.match.drug;
+    draft.match.drug.reset();
+    draft.match.kind = MatchKind::none;
 }
 
 DrugFinding Validator::finish(const Draft& draft) const {
@@ -161,6 +152,7 @@ DrugFinding Validator::finish(const Draft& draft) const {
     out.release = match.printed.release;
     if (draft.dosage) out.dosage = draft.dosage->normalized();
 
+    out.reading_probability = draft.probability;
     if (draft.probability) out.confidence = calibrate(*draft.probability, options_.confidence);
     if (draft.head) out.confidence = draft.probability ? std::min(out.confidence, *draft.head) : *draft.head;
 
@@ -190,9 +182,12 @@ DrugFinding Validator::finish(const Draft& draft) const {
         const std::string names = join_names(match.candidates);
         warn(WarningCode::ambiguous, out.printed, match.other_name.empty() ? names : names + ", " + match.other_name,
              true);
+    } else if (draft.nearly) {
+        warn(WarningCode::different_name, out.printed, matcher_.formulary().drugs[*draft.nearly].name, true);
     } else {
         warn(WarningCode::unlisted, out.printed, {}, true);
     }
+    if (!draft.conflict.empty()) warn(WarningCode::row_conflict, out.printed, draft.conflict, true);
     if (!draft.dosage) {
         if (out.printed_dosage.empty())
             warn(WarningCode::dosage_missing, out.printed, {}, true);

@@ -34,6 +34,9 @@ struct ValidatorOptions {
     MatchOptions match;
     ConfidenceOptions confidence;
     double confidence_threshold = 0.9;  ///< below it a drug is to be reviewed
+    /** A character read with this probability or more was not misread: a spelling that differs there is another name.
+     */
+    double certain_probability = 0.8;
     bool review_look_alikes = false;  ///< whether a look-alike alone, though read exactly and surely, asks for a review
 };
 
@@ -48,11 +51,14 @@ std::string_view status_name(Status status);
 
 /** One drug on the page. */
 struct DrugFinding {
-    std::string printed;                ///< name as printed
-    std::optional<std::string> name;    ///< formulary name; only when the match is safe
-    std::string printed_dosage;         ///< strength as printed, empty when not read
-    std::optional<std::string> dosage;  ///< "5 mg"; spelled as in the formulary when the strength is listed
-    double confidence = 0;              ///< 0 to 1; 0 when the model gave no probabilities
+    std::string printed;                        ///< name as printed
+    std::string also_printed;                   ///< the same drug's name in the other language of its row; mostly empty
+    std::optional<std::string> name;            ///< formulary name; only when the match is safe
+    std::string printed_dosage;                 ///< strength as printed, empty when not read
+    std::optional<std::string> dosage;          ///< "5 mg"; spelled as in the formulary when the strength is listed
+    double confidence = 0;                      ///< 0 to 1; 0 when the model gave no probabilities
+    std::optional<double> reading_probability;  ///< before calibration
+    std::optional<double> edit_probability;     ///< of the characters that differ from a name one slip away
     Status status = Status::unverified;
     std::vector<Candidate> candidates;  ///< nearest formulary names
     Schedule schedule;                  ///< amount per dose, times a day, days
@@ -62,6 +68,8 @@ struct DrugFinding {
     int image = 0;
     std::vector<Warning> warnings;
 };
+
+struct Draft;
 
 /** Immutable after construction; validate() may run on many threads. */
 class Validator {
@@ -76,7 +84,8 @@ class Validator {
     const Matcher& matcher() const noexcept { return matcher_; }
 
   private:
-    struct Draft;
+    /** Takes a near match back unless the model doubted the characters that differ. */
+    void demand_doubt(Draft& draft, const Field& name, const Row& row) const;
     DrugFinding finish(const Draft& draft) const;
 
     ValidatorOptions options_;

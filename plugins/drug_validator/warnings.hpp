@@ -20,6 +20,8 @@ enum class WarningCode {
     combination,         ///< several substances in one product; detail: printed name
     look_alike,          ///< other formulary names look or sound alike; detail: those names
     inexact_name,        ///< one slip away from the formulary's name; detail: that name
+    different_name,      ///< one slip away, but read without doubt there; detail: that name
+    row_conflict,        ///< the name in the other language beside it is another; detail: that name
     salt_form,           ///< detail: the salt
     release_form,        ///< detail: the kind of release
     strength_unlisted,   ///< detail: listed strengths

@@ -5,8 +5,8 @@
  *  features → [norm] → [length 1] → [linear or gated MLP] → blocks of (latents attend to [features, latents]; MLP) →
  *  [norm] → tokens
  *
- *  An image that the tower saw in several views (tiles and a thumbnail) is resampled view by view, as the references do,
- *  and its layout has one block of latents per view.
+ *  An image that the tower saw in several views (tiles and a thumbnail) is resampled view by view, as the references
+ * do, and its layout has one block of latents per view.
  */
 #pragma once
 #include <vector>

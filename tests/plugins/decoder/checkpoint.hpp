@@ -1,7 +1,8 @@
 /** @file checkpoint.hpp
  *  A golden checkpoint behind the built plugin: what the tests of this folder share.
  *
- *  The plugin is loaded as a host does it, through its one symbol and the table of `vlm.backbone/1`, on the CPU device in f32.
+ *  The plugin is loaded as a host does it, through its one symbol and the table of `vlm.backbone/1`, on the CPU device
+ * in f32.
  */
 #pragma once
 #include <vlm/backbone.h>
@@ -30,9 +31,9 @@ struct Captured {
 
 /** One image of a request. */
 struct TestImage {
-    std::vector<float> tokens;             ///< [rows, width]
+    std::vector<float> tokens;  ///< [rows, width]
     int64_t rows = 0;
-    int64_t grid_rows = 0;                 ///< 0: a latent block of `positions`.
+    int64_t grid_rows = 0;  ///< 0: a latent block of `positions`.
     int64_t grid_columns = 0;
     int64_t positions = 0;
     std::vector<int32_t> row_of_position;  ///< Empty: identity.

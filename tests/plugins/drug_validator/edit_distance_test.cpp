@@ -77,5 +77,25 @@ TEST(EditDistance, NormalizesByTheLonger) {
     EXPECT_DOUBLE_EQ(normalized_distance(0, 0, 0), 0);
 }
 
+TEST(EditDistance, PlacesAreAsManyAsTheDistance) {
+    std::mt19937 random(3);
+    for (int round = 0; round < 2000; ++round) {
+        std::u32string a, b;
+        for (std::size_t k = random() % 8; k > 0; --k) a.push_back(U'a' + random() % 3);
+        for (std::size_t k = random() % 8; k > 0; --k) b.push_back(U'a' + random() % 3);
+        const auto places = edit_places(a, b);
+        ASSERT_EQ(places.size(), edit_distance(a, b));
+        for (const EditPlace& p : places) ASSERT_LE(p.end, a.size());
+    }
+    const auto missing = edit_places(U"abd", U"abcd");
+    ASSERT_EQ(missing.size(), 1u);
+    EXPECT_EQ(missing[0].begin, 2u);
+    EXPECT_EQ(missing[0].end, 2u);
+    const auto swapped = edit_places(U"abdc", U"abcd");
+    ASSERT_EQ(swapped.size(), 1u);
+    EXPECT_EQ(swapped[0].begin, 2u);
+    EXPECT_EQ(swapped[0].end, 4u);
+}
+
 }  // namespace
 }  // namespace vlm::drug_validator

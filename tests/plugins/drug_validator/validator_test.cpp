@@ -81,7 +81,7 @@ TEST_F(ValidatorTest, ReviewReasons) {
     expect(one(tagged("Warfarin", "five")), "dosage_unreadable");
     expect(one(tagged("Prasugrel", "1O mg")), "dosage_repaired");
     expect(one(tagged("Warfarin 5 mg", "2 mg")), "dosage_conflict");
-    expect(one(tagged("Warfarim", "5 mg")), "inexact_name");
+    expect(one(row(tagged("Warfarim", "5 mg"), 0.5)), "inexact_name");
     expect(one(tagged("Warfarin sodium", "5 mg")), "salt_form");
     expect(one(tagged("딜티아젬서방캡슐", "90 mg")), "release_form");
     expect(one(row(tagged("Warfarin", "5 mg"), 0.8)), "low_confidence");
@@ -89,6 +89,66 @@ TEST_F(ValidatorTest, ReviewReasons) {
     bare.tokens.clear();
     expect(one(bare), "confidence_unknown");
     EXPECT_EQ(one(bare).confidence, 0);
+}
+
+TEST_F(ValidatorTest, AConfidentReadingOfADifferentNameIsADifferentName) {
+    const DrugFinding sure = one(tagged("Warfarim", "5 mg"));
+    EXPECT_EQ(sure.status, Status::unverified);
+    EXPECT_FALSE(sure.name);
+    EXPECT_TRUE(has(sure, "different_name"));
+    EXPECT_EQ(sure.candidates.at(0).name, "warfarin");
+    EXPECT_NEAR(*sure.edit_probability, 0.99, 1e-9);
+    // Doubt elsewhere in the name explains nothing; doubt at the last letter does.
+    Row r{tagged("Warfarim", "5 mg"), {}, {}, {}, 0};
+    for (std::size_t i = 0; i < r.text.size(); ++i) r.tokens.push_back({i, i + 1, std::log(0.99)});
+    const std::size_t name = r.text.find("Warfarim");
+    r.tokens[name].log_probability = std::log(0.2);
+    EXPECT_FALSE(one(r).name);
+    r.tokens[name].log_probability = std::log(0.99);
+    r.tokens[name + 7].log_probability = std::log(0.3);
+    EXPECT_EQ(one(r).name, "warfarin");
+    EXPECT_EQ(one(r).status, Status::review);
+    EXPECT_NEAR(*one(r).edit_probability, 0.3, 1e-9);
+    // Nothing is known without probabilities, so nothing is assumed.
+    r.tokens.clear();
+    EXPECT_FALSE(one(r).name);
+}
+
+TEST_F(ValidatorTest, BothLanguagesOfARowAreOneDrug) {
+    const auto pair = [&](const std::string& a, const std::string& b, double p) {
+        return validator.validate({row(a + "<sep/>" + b, p)});
+    };
+    const auto agree = pair(tagged("와파린정", "5mg"), tagged("Warfarin", "5 mg"), 0.99);
+    ASSERT_EQ(agree.size(), 1u);
+    EXPECT_EQ(agree[0].name, "warfarin");
+    EXPECT_EQ(agree[0].also_printed, "Warfarin");
+    EXPECT_EQ(agree[0].status, Status::verified);
+    const auto lacking = pair("<s_name>와파린정</s_name>", tagged("Warfarin", "5 mg"), 0.99);
+    ASSERT_EQ(lacking.size(), 1u);
+    EXPECT_EQ(lacking[0].dosage, "5 mg");
+    const auto garbled = pair(tagged("와파린정", "5mg"), tagged("Warfurim", "5 mg"), 0.6);
+    ASSERT_EQ(garbled.size(), 1u);
+    EXPECT_EQ(garbled[0].name, "warfarin");
+    const auto against = pair(tagged("와파린정", "5mg"), tagged("Warfurim", "5 mg"), 0.99);
+    ASSERT_EQ(against.size(), 1u);
+    EXPECT_FALSE(against[0].name);
+    EXPECT_TRUE(has(against[0], "row_conflict"));
+    EXPECT_EQ(pair(tagged("와파린정", "5mg"), tagged("Apixaban", "2.5 mg"), 0.99).size(), 2u);
+    EXPECT_EQ(pair(tagged("Warfarin", "5mg"), tagged("Warfarin", "5 mg"), 0.99).size(), 2u) << "one script: two orders";
+}
+
+TEST_F(ValidatorTest, RowsReadTwiceAreOneDrug) {
+    Row again = row(tagged("Warfarin", "5 mg"), 0.7);
+    again.box = Box{11, 22, 30, 40};
+    EXPECT_EQ(validator.validate({row(tagged("Warfarin", "5 mg")), again}).size(), 1u);
+    again.box = Box{10, 60, 30, 80};
+    EXPECT_EQ(validator.validate({row(tagged("Warfarin", "5 mg")), again}).size(), 2u);
+}
+
+TEST_F(ValidatorTest, LetterheadsAreNoDrugs) {
+    EXPECT_TRUE(validator.validate({row("<s_name>성모신경과의원 Tel. 051-467-7773</s_name>")}).empty());
+    EXPECT_TRUE(validator.validate({row("<none/>"), row("warfarin 5 mg")}).empty()) << "no prose beside tags";
+    EXPECT_EQ(validator.validate({row("<s_name>베타미가정</s_name>")}).size(), 1u);
 }
 
 TEST_F(ValidatorTest, LookAlikesAreToldAndCountWhenAsked) {

@@ -1,0 +1,138 @@
+/** @file sampling_test.cpp
+ *  Sampling against distributions that can be worked out by hand.
+ */
+#include "host/pipeline/sampling.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "host/base/error.hpp"
+
+namespace {
+
+using vlm::GenerationOptions;
+using vlm::Sampler;
+
+/** Logits of the probabilities 0.4, 0.3, 0.2, 0.1 in mixed order. */
+const std::vector<float> kLogits = {std::log(0.2F), std::log(0.4F), std::log(0.1F), std::log(0.3F)};
+
+GenerationOptions warm(double temperature = 1) {
+    GenerationOptions options;
+    options.temperature = temperature;
+    options.seed = 42;
+    return options;
+}
+
+std::map<int32_t, double> shares(const GenerationOptions& options, const std::vector<int32_t>& history = {}) {
+    constexpr int kDraws = 20'000;
+    Sampler sampler(options, 0);
+    std::map<int32_t, double> share;
+    for (int i = 0; i < kDraws; ++i) share[sampler.choose(kLogits, history).id] += 1.0 / kDraws;
+    return share;
+}
+
+TEST(Sampling, GreedyTakesTheBestAndTheFirstOfEquals) {
+    Sampler sampler({}, 0);
+    EXPECT_EQ(sampler.choose(kLogits, {}).id, 1);
+    const std::vector<float> equal = {0, 5, 5, 1};
+    EXPECT_EQ(sampler.choose(equal, {}).id, 1);
+    const std::vector<float> infinite = {0, -std::numeric_limits<float>::infinity(), -1};
+    EXPECT_EQ(sampler.choose(infinite, {}).id, 0);
+}
+
+TEST(Sampling, LogProbabilityIsThatOfTheModelWhateverTheSettings) {
+    EXPECT_NEAR(vlm::log_probability_of(kLogits, 1), std::log(0.4), 1e-6);
+    auto options = warm(0.3);
+    options.top_k = 1;
+    options.repetition_penalty = 2;
+    Sampler sampler(options, 0);
+    const auto choice = sampler.choose(kLogits, std::vector<int32_t>{0});
+    EXPECT_NEAR(choice.log_probability, vlm::log_probability_of(kLogits, choice.id), 1e-6);
+    const std::vector<float> large = {1000, 999};
+    EXPECT_NEAR(vlm::log_probability_of(large, 1), -1.3132617, 1e-5);
+}
+
+TEST(Sampling, DrawsFromTheDistribution) {
+    const auto share = shares(warm());
+    EXPECT_NEAR(share.at(1), 0.4, 0.015);
+    EXPECT_NEAR(share.at(3), 0.3, 0.015);
+    EXPECT_NEAR(share.at(0), 0.2, 0.015);
+    EXPECT_NEAR(share.at(2), 0.1, 0.015);
+}
+
+TEST(Sampling, TemperatureSharpens) {
+    // Squared probabilities: 0.16, 0.09, 0.04, 0.01 of 0.3.
+    EXPECT_NEAR(shares(warm(0.5)).at(1), 0.16 / 0.3, 0.015);
+    EXPECT_GT(shares(warm(100)).at(2), 0.23);
+}
+
+TEST(Sampling, TopKKeepsTheKBest) {
+    auto options = warm();
+    options.top_k = 2;
+    const auto share = shares(options);
+    EXPECT_EQ(share.size(), 2u);
+    EXPECT_NEAR(share.at(1), 4.0 / 7, 0.015);
+    options.top_k = 100;
+    EXPECT_EQ(shares(options).size(), 4u);
+}
+
+TEST(Sampling, TopPKeepsTheSmallestSetThatReachesP) {
+    auto options = warm();
+    options.top_p = 0.65;
+    EXPECT_EQ(shares(options).size(), 2u);
+    options.top_p = 0.75;
+    EXPECT_EQ(shares(options).size(), 3u);
+    options.top_p = 0.0001;
+    EXPECT_EQ(shares(options).size(), 1u);
+}
+
+TEST(Sampling, MinPIsRelativeToTheBest) {
+    auto options = warm();
+    options.min_p = 0.6;  // 0.24 of 0.4: keeps 0.4 and 0.3
+    EXPECT_EQ(shares(options).size(), 2u);
+    options.min_p = 0.4;  // 0.16: keeps 0.2 as well
+    EXPECT_EQ(shares(options).size(), 3u);
+    options.min_p = 1;
+    EXPECT_EQ(shares(options).size(), 1u);
+}
+
+TEST(Sampling, RepetitionPenaltyDividesPositiveAndMultipliesNegativeScores) {
+    GenerationOptions options;
+    options.repetition_penalty = 2;
+    Sampler sampler(options, 0);
+    const std::vector<float> positive = {4, 3};
+    EXPECT_EQ(sampler.choose(positive, std::vector<int32_t>{0}).id, 1);
+    EXPECT_EQ(sampler.choose(positive, std::vector<int32_t>{0, 0, 0}).id, 1);
+    EXPECT_EQ(sampler.choose(positive, std::vector<int32_t>{1}).id, 0);
+    const std::vector<float> negative = {-1, -1.5F};
+    EXPECT_EQ(sampler.choose(negative, std::vector<int32_t>{0}).id, 1);
+    // Ids that the vocabulary does not have (an image's place) are passed over.
+    EXPECT_EQ(sampler.choose(positive, std::vector<int32_t>{-1, 99}).id, 0);
+}
+
+TEST(Sampling, ASeedGivesTheSameTextEverywhere) {
+    const auto draw = [](uint64_t seed, uint64_t sequence) {
+        auto options = warm();
+        options.seed = seed;
+        Sampler sampler(options, sequence);
+        std::vector<int32_t> ids;
+        for (int i = 0; i < 24; ++i) ids.push_back(sampler.choose(kLogits, {}).id);
+        return ids;
+    };
+    EXPECT_EQ(draw(7, 0), draw(7, 0));
+    EXPECT_NE(draw(7, 0), draw(8, 0));
+    EXPECT_NE(draw(7, 0), draw(7, 1));
+}
+
+TEST(Sampling, RefusesWhatIsNoDistribution) {
+    const std::vector<float> nan = {std::nanf(""), 1};
+    Sampler greedy({}, 0);
+    EXPECT_THROW(greedy.choose({}, {}), vlm::Error);
+    EXPECT_THROW(greedy.choose(nan, {}), vlm::Error);
+}
+
+}  // namespace
