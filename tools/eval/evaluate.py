@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
@@ -86,7 +85,6 @@ def main():
             other = {file.name: reader.read(file) for file in files}
             report["tesseract"] = scoring.score(truth, other)
             report["tesseract"]["seconds_per_page"] = (time.perf_counter() - start) / len(truth)
-            report["tesseract"]["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         else:
             print("tesseract is not installed: no comparison", file=sys.stderr)
 

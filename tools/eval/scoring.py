@@ -51,7 +51,7 @@ def table(columns):
         ("false pairs", lambda s: f"{s['false_pairs']} of {s['predicted_pairs']}"),
         ("unlisted accepted", lambda s: f"{s['unlisted_accepted']} of {s['unlisted']}"),
         ("seconds a page", lambda s: f"{s['seconds_per_page']:.2f}"),
-        ("peak memory, MB", lambda s: f"{s['peak_mb']:.0f}"),
+        ("peak memory, MB", lambda s: f"{s['peak_mb']:.0f}" if "peak_mb" in s else "not measured"),
     ]
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [f"| {label} | " + " | ".join(show(s) for s in columns.values()) + " |" for label, show in rows]
