@@ -8,7 +8,8 @@
  * answers with the map.
  *
  *  Options, one of:
- *  - `thresholds`: one cosine per layer; 1.0 merges nothing (scores must be strictly above).
+ *  - `thresholds`: one cosine per layer, or the object that `vlmhost calibrate dymu` writes, with that list in it; from
+ *    1.0 on a layer merges nothing (scores must be strictly above, and rounding does not count).
  *  - `r`: tokens to merge, one number per layer or one for all.
  *  - `tokens`: merge evenly over the layers until this many are left (576 → 72).
  */
@@ -24,16 +25,18 @@ using namespace vlm::sdk;
 class Dymu : public TokenReducer {
   public:
     explicit Dymu(const ComponentConfig& c)
-        : thresholds_(c.config.list<float>("thresholds", {})),
+        : thresholds_(read_thresholds(c.config)),
           merges_(c.config.list<int64_t>("r", {})),
           target_(c.config.get<int64_t>("tokens", 0)) {
+        const bool by_count = c.config.has("tokens");
+        const int given = (thresholds_.empty() ? 0 : 1) + (merges_.empty() ? 0 : 1) + (by_count ? 1 : 0);
         c.config.refuse_unknown();
-        const int given = (thresholds_.empty() ? 0 : 1) + (merges_.empty() ? 0 : 1) + (target_ != 0 ? 1 : 0);
         if (given != 1)
             throw invalid_argument(
                 "dymu: give exactly one of 'thresholds' (a cosine per layer), 'r' (merges per layer) and "
                 "'tokens' (how many to keep)");
-        if (target_ < 0) throw invalid_argument("dymu: 'tokens' must be at least 1, found " + std::to_string(target_));
+        if (by_count && target_ < 1)
+            throw invalid_argument("dymu: 'tokens' must be at least 1, found " + std::to_string(target_));
         for (const int64_t r : merges_)
             if (r < 0) throw invalid_argument("dymu: 'r' must not be negative, found " + std::to_string(r));
         for (const float threshold : thresholds_)
@@ -44,7 +47,7 @@ class Dymu : public TokenReducer {
         if (site != VLM_SITE_ENCODER_LAYER) return 0;
         check_length("thresholds", thresholds_.size(), layers);
         if (merges_.size() > 1) check_length("r", merges_.size(), layers);
-        const bool idle = layer >= 0 && merges_at(layer) == 0;
+        const bool idle = layer >= 0 && (merges_at(layer) == 0 || threshold_at(layer) >= 1.F);
         return idle ? 0 : VLM_NEED_KEYS;
     }
 
@@ -55,11 +58,8 @@ class Dymu : public TokenReducer {
         const int64_t odd = view.tokens / 2;
         // Half of the tokens that may merge: no token merges twice in a layer.
         int64_t limit = (view.tokens - view.protected_tokens) / 2;
-        float threshold = -std::numeric_limits<float>::infinity();
-        if (!thresholds_.empty())
-            threshold = thresholds_[static_cast<size_t>(view.layer)];
-        else
-            limit = std::min(limit, planned_merges(view));
+        const float threshold = threshold_at(view.layer);
+        if (thresholds_.empty()) limit = std::min(limit, planned_merges(view));
         if (odd == 0 || limit <= 0) return 0;
 
         Scratch unit = ops.like(keys);
@@ -81,6 +81,25 @@ class Dymu : public TokenReducer {
             throw invalid_argument("dymu: '" + std::string(option) + "' has " + std::to_string(found) +
                                    " values, but the encoder has " + std::to_string(layers) +
                                    " layers; calibrate it for this encoder");
+    }
+
+    /** `thresholds` as a list, or as the object of a thresholds file, whose other members say where it came from. */
+    static std::vector<float> read_thresholds(const Config& config) {
+        const nlohmann::json* given = config.find("thresholds");
+        if (given == nullptr || !given->is_object()) return config.list<float>("thresholds", {});
+        const Config file = Config::parse(given->dump(), "dymu: 'thresholds'");
+        const auto thresholds = file.list<float>("thresholds", {});
+        if (file.get("kind", "dymu") != "dymu" || thresholds.empty())
+            throw invalid_argument(
+                "dymu: 'thresholds' is an object, but not one that vlmhost calibrate dymu wrote: it needs \"kind\": "
+                "\"dymu\" and a list \"thresholds\"");
+        return thresholds;
+    }
+
+    /** Cosine above which a layer merges; everything when another option decides. */
+    float threshold_at(int32_t layer) const {
+        if (thresholds_.empty()) return -std::numeric_limits<float>::infinity();
+        return thresholds_[static_cast<size_t>(layer)];
     }
 
     /** Merges of a layer by `r`; -1 when another option decides. */

@@ -6,8 +6,9 @@
  * prefill; from layer K on the cache is physically shorter. A merged token (DyMU) is ranked by the mean over its
  * positions, or by their sum.
  *
- *  Options: `layer` (K, at least 1), `ratio` (part that is dropped, 0 to 1), `score` ("mean" or "sum"). Tokens that the
- * pipeline marks as protected (print) are never dropped.
+ *  Options: `layer` (K, at least 1), `ratio` (part that is dropped, 0 to below 1) or `keep` (part that stays, above 0
+ *  to 1), `score` ("mean" or "sum"). Tokens that the pipeline marks as protected (print) are never dropped. When
+ * nothing is to be dropped the plugin asks for nothing, and the model computes what it computes without it.
  */
 #include "vlm/sdk/plugin.hpp"
 
@@ -21,16 +22,12 @@ class FastV : public TokenReducer {
   public:
     explicit FastV(const ComponentConfig& c)
         : layer_(c.config.get<int32_t>("layer", 2)),
-          ratio_(c.config.get<double>("ratio", 0.5)),
+          ratio_(read_ratio(c.config)),
           sum_(c.config.choice<bool>("score", "mean", {{"mean", false}, {"sum", true}})) {
         c.config.refuse_unknown();
         if (layer_ < 1)
             throw invalid_argument("fastv: 'layer' must be at least 1, because layer K-1 gives the scores; found " +
                                    std::to_string(layer_));
-        if (!(ratio_ >= 0 && ratio_ < 1))
-            throw invalid_argument(
-                "fastv: 'ratio' is the part that is dropped, from 0 to below 1 (something must be kept); found " +
-                std::to_string(ratio_));
     }
 
     uint32_t needs(const Run& /*run*/, uint32_t site, int32_t layer, int32_t layers) const override {
@@ -38,7 +35,7 @@ class FastV : public TokenReducer {
         if (layer_ >= layers)
             throw invalid_argument("fastv: 'layer' is " + std::to_string(layer_) + ", but the backbone has only " +
                                    std::to_string(layers) + " layers");
-        return layer == -1 || layer == layer_ ? VLM_NEED_SCORES : 0;
+        return layer == -1 || (layer == layer_ && ratio_ > 0) ? VLM_NEED_SCORES : 0;
     }
 
     int64_t reduce(const Run& run, const vlm_token_view& view, Tensor groups) const override {
@@ -64,6 +61,22 @@ class FastV : public TokenReducer {
     }
 
   private:
+    /** The part that is dropped, from `ratio` or `keep`. */
+    static double read_ratio(const Config& config) {
+        const double ratio = config.get<double>("ratio", 0.5);
+        if (!(ratio >= 0 && ratio < 1))
+            throw invalid_argument(
+                "fastv: 'ratio' is the part that is dropped, from 0 to below 1 (something must be kept); found " +
+                std::to_string(ratio));
+        if (!config.has("keep")) return ratio;
+        if (config.has("ratio")) throw invalid_argument("fastv: give 'ratio' or 'keep' (1 - ratio), not both");
+        const double keep = config.require<double>("keep");
+        if (!(keep > 0 && keep <= 1))
+            throw invalid_argument("fastv: 'keep' is the part that stays, above 0 to 1; found " + std::to_string(keep));
+        constexpr double kRounding = 1e-12;  // 1 - 0.9 is a little less than 0.1, and floor() would notice
+        return keep == 1 ? 0 : 1 - keep + kRounding;
+    }
+
     int32_t layer_;
     double ratio_;
     bool sum_;

@@ -1,0 +1,201 @@
+/** @file reducers_test.cpp
+ *  Reducers in whole pipelines: settings that cannot work are refused before weights are read, and settings that reduce
+ * nothing change no bit of what a model computes.
+ */
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "host/base/error.hpp"
+#include "host/image/decode.hpp"
+#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/pipeline.hpp"
+#include "host/pipeline/prompt.hpp"
+#include "host/pipeline/visual.hpp"
+
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+using List = std::vector<json>;
+
+fs::path golden(const std::string& name) {
+    return fs::path(VLM_GOLDEN_DIR) / name;
+}
+
+json dymu(json options) {
+    return {{"plugin", "org.vlmhost.dymu"}, {"options", std::move(options)}};
+}
+
+json fastv(json options) {
+    return {{"plugin", "org.vlmhost.fastv"}, {"options", std::move(options)}};
+}
+
+std::unique_ptr<vlm::Pipeline> open(const fs::path& folder, const List& reducers, bool load) {
+    json manifest = {{"model", folder.string()}, {"dtype", "f32"}, {"threads", 2}};
+    manifest["pipeline"]["token_reducers"] = reducers;
+    vlm::OpenOptions options;
+    options.load_weights = load;
+    options.plugin_folders = {VLM_PLUGIN_DIR};
+    return vlm::Pipeline::open(vlm::Manifest::from_text(manifest.dump(), "test manifest", folder), options);
+}
+
+std::string refusal(const std::string& model, const List& reducers) {
+    try {
+        open(golden(model), reducers, false);
+    } catch (const vlm::Error& error) {
+        return error.what();
+    }
+    return "accepted";
+}
+
+#define SKIP_WITHOUT(model) \
+    if (!fs::exists(golden(model) / "config.json")) GTEST_SKIP() << "no golden checkpoint at " << golden(model)
+
+TEST(Reducers, ImpossibleSettingsAreRefusedByNameBeforeWeightsAreRead) {
+    SKIP_WITHOUT("dymu");
+    const auto layers = open(golden("dymu"), List(), false)->encoder().description().layers;
+    const auto count = static_cast<size_t>(layers);
+    EXPECT_EQ(refusal("dymu", {dymu({{"thresholds", std::vector<double>(count, 0.9)}})}), "accepted");
+    EXPECT_THAT(refusal("dymu", {dymu({{"thresholds", std::vector<double>(count + 1, 0.9)}})}),
+                AllOf(HasSubstr("dymu"), HasSubstr("'thresholds' has " + std::to_string(count + 1)),
+                      HasSubstr(std::to_string(layers) + " layers"), HasSubstr("calibrate")));
+    const json file = {{"kind", "dymu"}, {"thresholds", std::vector<double>(count, 0.9)}, {"images", 3}};
+    EXPECT_EQ(refusal("dymu", {dymu({{"thresholds", file}})}), "accepted");
+    EXPECT_THAT(refusal("dymu", {dymu({{"thresholds", {{"kind", "fastv"}, {"thresholds", {0.5}}}}})}),
+                HasSubstr("'thresholds' is an object"));
+    EXPECT_THAT(refusal("dymu", {dymu({{"thresholds", json::object()}})}), HasSubstr("'thresholds' is an object"));
+    EXPECT_THAT(refusal("dymu", {dymu({{"thresholds", json::array()}})}), HasSubstr("exactly one of 'thresholds'"));
+    EXPECT_THAT(refusal("dymu", {dymu({{"tokens", 0}})}), HasSubstr("'tokens' must be at least 1, found 0"));
+    EXPECT_THAT(refusal("dymu", {dymu({{"r", {1, -1}}})}), HasSubstr("'r' must not be negative"));
+    EXPECT_THAT(refusal("dymu", {dymu({{"r", {1, 2, 3, 4, 5, 6, 7}}})}), HasSubstr("'r' has 7 values"));
+    EXPECT_THAT(refusal("dymu", {dymu({{"tokens", 4}, {"r", 1}})}), HasSubstr("exactly one of"));
+    EXPECT_THAT(refusal("dymu", {dymu({{"treshold", 0.5}, {"r", 1}})}), HasSubstr("treshold"));
+
+    const auto depth = open(golden("dymu"), List(), false)->backbone().description().layers;
+    EXPECT_THAT(refusal("dymu", {fastv({{"layer", depth}})}),
+                AllOf(HasSubstr("fastv"), HasSubstr("'layer' is " + std::to_string(depth)),
+                      HasSubstr("only " + std::to_string(depth) + " layers")));
+    EXPECT_THAT(refusal("dymu", {fastv({{"layer", 0}})}), HasSubstr("'layer' must be at least 1"));
+    EXPECT_THAT(refusal("dymu", {fastv({{"ratio", 1.0}})}), HasSubstr("something must be kept"));
+    EXPECT_THAT(refusal("dymu", {fastv({{"ratio", -0.1}})}), HasSubstr("'ratio'"));
+    EXPECT_THAT(refusal("dymu", {fastv({{"keep", 0}})}), HasSubstr("'keep' is the part that stays, above 0"));
+    EXPECT_THAT(refusal("dymu", {fastv({{"keep", 1.5}})}), HasSubstr("'keep'"));
+    EXPECT_THAT(refusal("dymu", {fastv({{"keep", 0.5}, {"ratio", 0.5}})}), HasSubstr("not both"));
+    EXPECT_THAT(refusal("dymu", {fastv({{"score", "median"}})}), HasSubstr("'median'"));
+    EXPECT_THAT(refusal("dymu", {fastv({{"layer", 1}}), fastv({{"layer", 2}})}), HasSubstr("one place takes one"));
+}
+
+TEST(Reducers, AFamilyWithoutTheHookIsRefusedByName) {
+    struct {
+        const char* model;
+        json reducer;
+        const char* says;
+    } const kCases[] = {{"fuyu", dymu({{"r", 1}}), "org.vlmhost.dymu works inside encoder layers"},
+                        {"qwen2_vl", dymu({{"r", 1}}), "org.vlmhost.dymu works inside encoder layers"},
+                        {"clip", fastv({{"layer", 1}}), "org.vlmhost.fastv works between backbone layers"},
+                        {"vilt", fastv({{"layer", 1}}), "org.vlmhost.fastv works between backbone layers"},
+                        {"llava_next", dymu({{"r", 1}}), "needs the whole grid"}};
+    int tried = 0;
+    for (const auto& c : kCases) {
+        if (!fs::exists(golden(c.model) / "config.json")) continue;
+        ++tried;
+        EXPECT_THAT(refusal(c.model, {c.reducer}), HasSubstr(c.says)) << c.model;
+    }
+    if (tried == 0) GTEST_SKIP() << "no golden checkpoints at " << VLM_GOLDEN_DIR;
+}
+
+/** What a model computed for the first case of its folder. */
+struct Numbers {
+    std::vector<float> visual;
+    std::vector<float> logits;
+    bool operator==(const Numbers& other) const {
+        const auto same = [](const std::vector<float>& a, const std::vector<float>& b) {
+            return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+        };
+        return same(visual, other.visual) && same(logits, other.logits);
+    }
+};
+
+Numbers compute(const fs::path& folder, const List& reducers) {
+    const auto pipeline = open(folder, reducers, true);
+    const json inputs = json::parse(vlm::json::Document::from_file((folder / "inputs.json").string()).root().dump());
+    const json& first = inputs.at("cases").at(0);
+    std::vector<vlm::NamedImage> images;
+    for (const auto& image : first.at("images"))
+        images.push_back(
+            {image, vlm::decode_file(folder / image.get<std::string>(), {}, pipeline->recipe().color_mode)});
+    std::vector<const vlm::NamedImage*> pointers;
+    for (const auto& image : images) pointers.push_back(&image);
+    const auto& markers = pipeline->recipe().prompt.markers;
+    std::string prompt = first.at("prompt");
+    for (size_t at; !markers.empty() && (at = prompt.find("{}")) != std::string::npos;)
+        prompt.replace(at, 2, markers.front());
+
+    const vlm::Listeners quiet;
+    vlm::HookService hooks(pipeline->reducers(), pipeline->device().allocator());
+    vlm::Run run(pipeline->device().compute(), &quiet, hooks.abi());
+    hooks.bind(&run);
+    vlm::Trace trace;
+    vlm::VisualStage stage{*pipeline, run, hooks, trace};
+    const auto tokens = stage.encode(pointers, prompt, nullptr);
+    Numbers numbers;
+    std::vector<vlm::TokenLayout> layouts;
+    std::vector<const vlm::VisualTokens*> visual;
+    for (const auto& t : tokens) {
+        const auto rows = t->rows.span<float>();
+        numbers.visual.insert(numbers.visual.end(), rows.begin(), rows.end());
+        layouts.push_back(t->layout);
+        visual.push_back(t.get());
+    }
+    const auto segments =
+        vlm::build_prompt(prompt, layouts, pipeline->recipe().prompt, pipeline->checkpoint().tokenizer(),
+                          pipeline->connector().description().delivery == VLM_DELIVERY_INLINE);
+    const auto context = pipeline->backbone().create_context(run, vlm::segment_tokens(segments) + 2);
+    const std::vector<vlm::Segment> next = {{{5}, -1, 0, 1}};
+    for (const auto* step : {&segments, &next}) {
+        const auto& with = step == &next ? std::vector<const vlm::VisualTokens*>{} : visual;
+        const vlm::Backbone::Request request{context.get(), *step, with, VLM_LOGITS_ALL};
+        const auto out = pipeline->backbone().run(run, {&request, 1}, pipeline->device().allocator());
+        const auto logits = out[0].rows.span<float>();
+        numbers.logits.insert(numbers.logits.end(), logits.begin(), logits.end());
+    }
+    pipeline->device().end_run(run.context(VLM_ABI_VERSION));
+    return numbers;
+}
+
+TEST(Reducers, SettingsThatReduceNothingChangeNoBit) {
+    SKIP_WITHOUT("llava");
+    std::set<std::string> merging, pruning;
+    for (const auto& entry : fs::directory_iterator(VLM_GOLDEN_DIR)) {
+        const fs::path folder = entry.path();
+        if (!fs::exists(folder / "inputs.json")) continue;
+        const auto plain = open(folder, List(), false);
+        if (plain->backbone().description().output != VLM_OUTPUT_LOGITS) continue;
+        const auto layers = static_cast<size_t>(plain->encoder().description().layers);
+        const json merge = dymu({{"thresholds", std::vector<double>(layers, 1.0)}});
+        const json prune = fastv({{"layer", 1}, {"keep", 1.0}});
+        const std::string name = folder.filename();
+        Numbers want;
+        const auto try_out = [&](const List& reducers, std::set<std::string>& done) {
+            if (refusal(name, reducers) != "accepted") return;
+            if (want.logits.empty()) want = compute(folder, List());
+            EXPECT_TRUE(compute(folder, reducers) == want) << name << " with " << json(reducers);
+            done.insert(name);
+        };
+        try_out({merge}, merging);
+        try_out({prune}, pruning);
+        if (merging.contains(name) && pruning.contains(name)) try_out({merge, prune}, merging);
+    }
+    EXPECT_TRUE(merging.contains("llava")) << "nothing was tried";
+    EXPECT_TRUE(pruning.contains("llava"));
+    // And the comparison can fail.
+    EXPECT_FALSE(compute(golden("llava"), {fastv({{"layer", 1}, {"keep", 0.5}})}) == compute(golden("llava"), List()));
+}
+
+}  // namespace
