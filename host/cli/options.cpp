@@ -51,7 +51,27 @@ po::options_description pipeline_options() {
     add("threads", po::value<int64_t>(), "CPU threads; 0: one per core");
     add("plugin-path", po::value<std::vector<std::string>>()->composing(),
         "folder or library to look for plugins in first");
+    options.add(trust_options());
     return options;
+}
+
+po::options_description trust_options() {
+    po::options_description options("Trust");
+    auto add = options.add_options();
+    add("trust", po::value<std::string>(), "off, warn or require signatures of plugins (docs/trust.md)");
+    add("trust-key", po::value<std::vector<std::string>>()->composing(),
+        "public key file, or folder of *.pub files, whose signatures are believed");
+    return options;
+}
+
+void apply_trust(const po::variables_map& options) {
+    std::vector<PublicKey> keys;
+    if (options.contains("trust-key"))
+        for (const auto& path : options["trust-key"].as<std::vector<std::string>>())
+            for (auto& key : read_keys(path)) keys.push_back(std::move(key));
+    const TrustMode mode =
+        options.contains("trust") ? trust_mode_of(options["trust"].as<std::string>(), "--trust") : TrustMode::off;
+    add_host_trust(mode, keys);
 }
 
 Manifest manifest_from(const po::variables_map& options) {
@@ -68,6 +88,7 @@ Manifest manifest_from(const po::variables_map& options) {
 }
 
 std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights) {
+    apply_trust(options);
     OpenOptions open;
     open.load_weights = load_weights;
     if (options.contains("plugin-path"))

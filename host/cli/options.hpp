@@ -23,6 +23,12 @@ std::optional<po::variables_map> parse(const Arguments& arguments, const po::opt
 /** `--manifest`, `--model`, `--device`, `--dtype`, `--weights`, `--threads`, `--plugin-path`. */
 po::options_description pipeline_options();
 
+/** `--trust` and `--trust-key`; part of pipeline_options. */
+po::options_description trust_options();
+
+/** Makes the trust policy of this process as strict as those options say. */
+void apply_trust(const po::variables_map& options);
+
 /** The manifest that the options mean. Throws INVALID_ARGUMENT when neither or both of --manifest and --model are
  * given. */
 Manifest manifest_from(const po::variables_map& options);

@@ -14,10 +14,12 @@ int plugins_command(const Arguments& arguments) {
     auto add = options.add_options();
     add("plugin-path", po::value<std::vector<std::string>>()->composing(), "folder or library to look in first");
     add("json", "print one JSON array");
+    options.add(trust_options());
     const auto values =
         parse(arguments, options, {},
               "vlmhost plugins: lists the plugins that a manifest can name, with identity and capabilities.\n");
     if (!values) return kSuccess;
+    apply_trust(*values);
     std::vector<std::filesystem::path> first;
     if (values->contains("plugin-path"))
         for (const auto& path : (*values)["plugin-path"].as<std::vector<std::string>>()) first.emplace_back(path);

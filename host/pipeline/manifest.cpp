@@ -101,8 +101,8 @@ GenerationOptions read_generation(json::Value value) {
 }
 
 Manifest read(json::Value root, const std::filesystem::path& base) {
-    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "threads", "plugins", "pipeline",
-                     "image", "prompt", "use_template", "max_context", "batch", "generation"});
+    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "threads", "plugins", "trust",
+                     "pipeline", "image", "prompt", "use_template", "max_context", "batch", "generation"});
     const auto absolute = [&](const std::string& path) {
         return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
                                                          : (base / path).lexically_normal();
@@ -117,6 +117,8 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     if (const auto v = root.find_set("threads")) manifest.threads = v->as_int(0, 1024);
     if (const auto v = root.find_set("plugins"))
         for (const auto& path : v->as_strings()) manifest.plugins.push_back(absolute(path));
+    if (const auto v = root.find_set("trust"))
+        manifest.trust = trust_mode_of(v->as_one_of({"off", "warn", "require"}), v->where());
     if (const auto pipeline = root.find_set("pipeline")) {
         pipeline->check_keys({"vision_encoder", "connector", "backbone", "token_reducers", "post_processors"});
         if (const auto v = pipeline->find_set("vision_encoder")) manifest.vision_encoder = read_stage(*v, base);

@@ -13,6 +13,7 @@
 
 #include "host/image/rows.hpp"
 #include "host/json/document.hpp"
+#include "host/trust/policy.hpp"
 
 namespace vlm {
 
@@ -54,6 +55,7 @@ struct Manifest {
     std::string weights = "auto";                ///< "f32", "bf16", "int8", "int4" or "auto": as dtype.
     int64_t threads = 0;                         ///< 0: one per core.
     std::vector<std::filesystem::path> plugins;  ///< Further libraries or folders of libraries.
+    TrustMode trust = TrustMode::off;            ///< Asked of plugins at least; the host's own policy may ask more.
     StageManifest vision_encoder, connector, backbone;
     std::vector<StageManifest> token_reducers, post_processors;
     ImageManifest image;

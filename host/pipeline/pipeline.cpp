@@ -38,8 +38,9 @@ struct ResolvedStage {
 
 class StageResolver {
   public:
-    StageResolver(const Recipe& recipe, const Checkpoint& checkpoint, std::vector<std::filesystem::path> folders)
-        : recipe_(recipe), checkpoint_(checkpoint), folders_(std::move(folders)) {}
+    StageResolver(const Recipe& recipe, const Checkpoint& checkpoint, std::vector<std::filesystem::path> folders,
+                  TrustPolicy trust)
+        : recipe_(recipe), checkpoint_(checkpoint), folders_(std::move(folders)), trust_(std::move(trust)) {}
 
     ResolvedStage stage(const char* name, const StageManifest& manifest) const {
         const auto found = recipe_.stages.find(name);
@@ -67,13 +68,14 @@ class StageResolver {
 
     template <typename Stage>
     std::unique_ptr<Stage> create(const ResolvedStage& stage) const {
-        return std::make_unique<Stage>(find_plugin(folders_, stage.plugin), stage.config);
+        return std::make_unique<Stage>(find_plugin(folders_, stage.plugin, trust_), stage.config);
     }
 
   private:
     const Recipe& recipe_;
     const Checkpoint& checkpoint_;
     std::vector<std::filesystem::path> folders_;
+    TrustPolicy trust_;
 };
 
 }  // namespace
@@ -100,7 +102,7 @@ void Pipeline::create_stages(const OpenOptions& options) {
     recipe_ = find_recipe(recipe_folders(folders), wanted, (checkpoint_->folder() / "config.json").string());
     check_covered(recipe_, checkpoint_->config());
 
-    const StageResolver resolver(recipe_, *checkpoint_, folders);
+    const StageResolver resolver(recipe_, *checkpoint_, folders, host_trust().at_least(manifest_.trust));
     encoder_ = resolver.create<VisionEncoder>(resolver.stage("vision_encoder", manifest_.vision_encoder));
     connector_ = resolver.create<Connector>(resolver.stage("connector", manifest_.connector));
     backbone_ = resolver.create<Backbone>(resolver.stage("backbone", manifest_.backbone));

@@ -13,10 +13,12 @@
 #include <boost/dll/shared_library.hpp>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "host/base/error.hpp"
 #include "host/base/log.hpp"
 #include "host/services/services.hpp"
+#include "host/trust/verify.hpp"
 
 namespace vlm {
 namespace {
@@ -32,28 +34,46 @@ void log_for_plugin(void*, const char* plugin_id, int32_t level, const char* mes
     log_message(level, plugin_id != nullptr ? plugin_id : "plugin", message != nullptr ? message : "");
 }
 
+using Library = boost::dll::shared_library;
+
 /** Libraries stay open until the process ends, whatever happens to the objects that use them. */
-boost::dll::shared_library& keep_open(boost::dll::shared_library&& library) {
-    static auto* const open_libraries = new std::vector<std::unique_ptr<boost::dll::shared_library>>();
+Library& keep_open(Library&& library) {
+    static auto* const open_libraries = new std::vector<std::unique_ptr<Library>>();
     static std::mutex mutex;
     const std::scoped_lock lock(mutex);
-    open_libraries->push_back(std::make_unique<boost::dll::shared_library>(std::move(library)));
+    open_libraries->push_back(std::make_unique<Library>(std::move(library)));
     return *open_libraries->back();
 }
 
-boost::dll::shared_library open_library(const std::filesystem::path& path) {
-    if (!std::filesystem::exists(path)) throw not_found(path.string() + ": no such plugin file");
-    if (!std::filesystem::is_regular_file(path))
-        throw invalid_argument(path.string() + ": a plugin is a shared library file, and this is not a file");
+/** Loads what `file` names; messages speak of `path`. */
+Library& load_library(const std::filesystem::path& file, const std::filesystem::path& path) {
     boost::dll::fs::error_code error;
-    boost::dll::shared_library library(boost::dll::fs::path(std::filesystem::absolute(path).string()), error,
-                                       boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+    Library library(boost::dll::fs::path(file.string()), error,
+                    boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
     if (error)
         throw invalid_argument(path.string() + ": cannot be loaded as a shared library (" + error.message() +
                                "); is it built for this machine, and are its dependencies installed?");
     if (!library.has(VLM_PLUGIN_ENTRY_SYMBOL))
         throw invalid_argument(path.string() + ": is a shared library but no plugin: it does not export '" +
                                VLM_PLUGIN_ENTRY_SYMBOL + "'");
+    return keep_open(std::move(library));
+}
+
+/** Loads the bytes that were checked, each set of bytes once. The sealed copy is kept: the system's loader knows
+ * libraries by name, and the name of a closed descriptor would soon be that of another file. */
+Library& load_sealed(SealedFile&& sealed, const std::filesystem::path& path) {
+    struct Loaded {
+        SealedFile file;
+        Library* library;
+    };
+    static auto* const loaded = new std::map<std::string, Loaded>();
+    static std::mutex mutex;
+    const std::scoped_lock lock(mutex);
+    const auto known = loaded->find(sealed.sha256());
+    if (known != loaded->end()) return *known->second.library;
+    Library& library = load_library(sealed.path(), path);
+    const std::string hash = sealed.sha256();
+    loaded->emplace(hash, Loaded{std::move(sealed), &library});
     return library;
 }
 
@@ -89,8 +109,18 @@ const vlm_host_info& host_info(const AbiRange& range) {
     return entry->second;
 }
 
-std::shared_ptr<const Plugin> Plugin::open(const std::filesystem::path& path, const AbiRange& range) {
-    auto& library = keep_open(open_library(path));
+std::shared_ptr<const Plugin> Plugin::open(const std::filesystem::path& path, const AbiRange& range,
+                                           const TrustPolicy& trust) {
+    if (!std::filesystem::exists(path)) throw not_found(path.string() + ": no such plugin file");
+    if (!std::filesystem::is_regular_file(path))
+        throw invalid_argument(path.string() + ": a plugin is a shared library file, and this is not a file");
+    std::optional<Verification> checked;
+    if (trust.mode != TrustMode::off) {
+        checked = verify_plugin(path, trust.keys);
+        enforce(*checked, path, trust.mode);
+    }
+    auto& library =
+        checked ? load_sealed(std::move(checked->library), path) : load_library(std::filesystem::absolute(path), path);
     const auto entry = reinterpret_cast<vlm_plugin_entry_fn>(
         &library.get<vlm_status(const vlm_host_info*, const vlm_plugin**, char*, uint64_t)>(VLM_PLUGIN_ENTRY_SYMBOL));
 
@@ -130,6 +160,7 @@ std::shared_ptr<const Plugin> Plugin::open(const std::filesystem::path& path, co
     if (result->capabilities_.empty()) result->capabilities_ = "{}";
     if (member(*plugin, &vlm_plugin::get_interface) == nullptr)
         throw invalid_argument(path.string() + ": the plugin '" + result->id_ + "' has no get_interface");
+    if (checked) check_identity(*checked, path, result->id_, result->version_, trust.mode);
     return result;
 }
 

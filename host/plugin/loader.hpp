@@ -3,7 +3,8 @@
  *
  *  Libraries are opened with RTLD_NOW | RTLD_LOCAL (a missing symbol shows here and not in the middle of a run, and
  * nothing leaks into other plugins) and are never closed before exit: threads, thread-local destructors and static
- * tables of the library may outlive any reference that the host can count.
+ * tables of the library may outlive any reference that the host can count. Under a trust policy what is loaded is not
+ * the file but the sealed copy of it that was checked (host/trust/sealed_file.hpp).
  */
 #pragma once
 #include <vlm/plugin.h>
@@ -12,6 +13,8 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "host/trust/policy.hpp"
 
 namespace vlm {
 
@@ -24,9 +27,11 @@ struct AbiRange {
 /** A loaded plugin: its identity (checked, owned copies) and its interfaces. Lives until the process ends. */
 class Plugin {
   public:
-    /** Opens `path` and negotiates. Throws NOT_FOUND (no such file), INVALID_ARGUMENT (not a library, not a plugin,
-     * broken identity) or UNIMPLEMENTED (no common ABI version); each message names the file. */
-    static std::shared_ptr<const Plugin> open(const std::filesystem::path& path, const AbiRange& range = {});
+    /** Opens `path` and negotiates. Throws NOT_FOUND (no such file), UNAUTHENTICATED (the trust policy refuses it; none
+     * of its code has run), INVALID_ARGUMENT (not a library, not a plugin, broken identity) or UNIMPLEMENTED (no common
+     * ABI version); each message names the file. */
+    static std::shared_ptr<const Plugin> open(const std::filesystem::path& path, const AbiRange& range = {},
+                                              const TrustPolicy& trust = host_trust());
 
     const std::filesystem::path& path() const { return path_; }
     const std::string& id() const { return id_; }

@@ -3,8 +3,6 @@
  */
 #include "host/plugin/registry.hpp"
 
-#include <sys/auxv.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -31,9 +29,9 @@ bool is_library(const fs::path& path) {
 
 std::vector<fs::path> plugin_folders(const std::vector<fs::path>& first) {
     std::vector<fs::path> folders = first;
-    const bool raised_privileges = getauxval(AT_SECURE) != 0;
-    const char* path = std::getenv("VLM_PLUGIN_PATH");
-    if (path != nullptr && !raised_privileges) {
+    // secure_getenv answers nothing to a process with raised privileges (VLM-H-09).
+    const char* path = secure_getenv("VLM_PLUGIN_PATH");
+    if (path != nullptr) {
         std::string rest = path;
         while (!rest.empty()) {
             const size_t colon = std::min(rest.find(':'), rest.size());
@@ -68,7 +66,8 @@ std::vector<fs::path> libraries_in(const fs::path& folder) {
     return files;
 }
 
-std::shared_ptr<const Plugin> find_plugin(const std::vector<fs::path>& folders, const std::string& id) {
+std::shared_ptr<const Plugin> find_plugin(const std::vector<fs::path>& folders, const std::string& id,
+                                          const TrustPolicy& trust) {
     std::vector<fs::path> files;
     for (const auto& folder : folders) {
         if (is_library(folder)) {
@@ -84,12 +83,15 @@ std::shared_ptr<const Plugin> find_plugin(const std::vector<fs::path>& folders, 
         return stem == last || stem.ends_with("_" + last) || stem == "lib" + last;
     });
     std::set<std::string> others;
+    std::string refused;
     for (const auto& file : files) {
         try {
-            auto plugin = Plugin::open(file);
+            auto plugin = Plugin::open(file, {}, trust);
             if (plugin->id() == id) return plugin;
             others.insert(plugin->id());
         } catch (const Error& error) {
+            if (error.code() == VLM_STATUS_UNAUTHENTICATED)
+                refused += (refused.empty() ? "" : "\n  ") + std::string(error.what());
             log_message(VLM_LOG_WARNING, "vlmhost", error.what());
         }
     }
@@ -97,6 +99,9 @@ std::shared_ptr<const Plugin> find_plugin(const std::vector<fs::path>& folders, 
     for (const auto& folder : folders) where += (where.empty() ? "" : ", ") + folder.string();
     std::string list;
     for (const auto& other : others) list += (list.empty() ? "" : ", ") + other;
+    if (!refused.empty())
+        throw Error(VLM_STATUS_UNAUTHENTICATED, "plugin '" + id + "' was not found among the trusted plugins of " +
+                                                    where + "; refused were:\n  " + refused);
     throw not_found("plugin '" + id + "' was not found in " + where + " (found: " + (list.empty() ? "none" : list) +
                     "); give its folder with \"plugins\" in the manifest or with VLM_PLUGIN_PATH");
 }

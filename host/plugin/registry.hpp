@@ -23,7 +23,8 @@ std::vector<std::filesystem::path> libraries_in(const std::filesystem::path& fol
 
 /** Finds and opens the plugin `id`. A library whose name ends in the id's last part is tried first ("org.vlmhost.vit" →
  *  libvlm_vit.so), so that usually just one file is opened. Entries of `folders` may also be library files. NOT_FOUND
- * lists what was found. */
-std::shared_ptr<const Plugin> find_plugin(const std::vector<std::filesystem::path>& folders, const std::string& id);
+ * lists what was found; UNAUTHENTICATED what `trust` refused, when the plugin may be among that. */
+std::shared_ptr<const Plugin> find_plugin(const std::vector<std::filesystem::path>& folders, const std::string& id,
+                                          const TrustPolicy& trust = host_trust());
 
 }  // namespace vlm
