@@ -34,9 +34,11 @@ class Answering {
         std::vector<Result> results(requests.size());
         std::vector<Sequence> sequences;
         std::vector<size_t> request_of;
+        std::vector<size_t> first_of;
         for (size_t r = 0; r < requests.size(); ++r) {
             for (const auto& image : requests[r].images) results[r].images.push_back(image.name);
             const size_t before = hooks_.records().size();
+            first_of.push_back(sequences.size());
             add_sequences(requests[r], results[r], sequences);
             request_of.resize(sequences.size(), r);
             results[r].reductions.assign(hooks_.records().begin() + static_cast<std::ptrdiff_t>(before),
@@ -45,7 +47,14 @@ class Answering {
         for (size_t i = 0; i < sequences.size(); ++i) sequences[i].stream_index = i;
         const size_t before = hooks_.records().size();
         if (pipeline_.backbone().description().output == VLM_OUTPUT_LOGITS)
-            generate(pipeline_, run_, sequences, options_, stream, trace_);
+            generate(
+                pipeline_, run_, sequences, options_,
+                [&](size_t answer, const std::string& text) {
+                    const size_t r = request_of[answer];
+                    if (requests[r].stream) return requests[r].stream(answer - first_of[r], text);
+                    return !stream || stream(answer, text);
+                },
+                trace_);
         else
             evaluate(sequences);
         for (size_t i = 0; i < sequences.size(); ++i) collect(sequences[i], results[request_of[i]]);

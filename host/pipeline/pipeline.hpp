@@ -27,12 +27,16 @@ struct NamedImage {
     Image image;  ///< RGB.
 };
 
+/** Streams text while it is generated: answer index, new text. Returning false stops that answer. */
+using StreamCallback = std::function<bool(size_t answer, const std::string& text)>;
+
 /** One question. */
 struct Request {
     std::string prompt;
     std::vector<NamedImage> images;
     std::vector<std::string> texts;  ///< Several texts for embedding backbones (labels); `prompt` is ignored then.
     bool raw_prompt = false;         ///< Take the prompt as it is: no chat template.
+    StreamCallback stream;           ///< Answers of this request only, counted from 0.
 };
 
 /** What memory a pipeline will take; `vlmhost --plan` prints it. Bytes. */
@@ -52,9 +56,6 @@ struct OpenOptions {
     Listeners listeners;                                ///< Progress of loading.
     std::vector<std::filesystem::path> plugin_folders;  ///< Searched first.
 };
-
-/** Streams text while it is generated: answer index, new text. Returning false stops that answer. */
-using StreamCallback = std::function<bool(size_t answer, const std::string& text)>;
 
 class Session;
 
@@ -81,7 +82,8 @@ class Pipeline {
      */
     std::string render_prompt(const Request& request) const;
 
-    /** Answers independent requests, batched. `trace` may be NULL. */
+    /** Answers independent requests, batched. `stream` hears the answers of requests that have no callback of their
+     * own, counted over all requests. `trace` may be NULL. */
     std::vector<Result> answer(const std::vector<Request>& requests, const GenerationOptions& options,
                                const Listeners& listeners = {}, const StreamCallback& stream = {},
                                Trace* trace = nullptr) const;

@@ -10,6 +10,19 @@
 #include "host/pipeline/prompt.hpp"
 
 namespace vlm {
+namespace {
+
+/** Gives back what the device lent a run, however it ends. */
+struct RunEnd {
+    const Pipeline& pipeline;
+    Run& run;
+    RunEnd(const Pipeline& opened, Run& running) : pipeline(opened), run(running) {}
+    ~RunEnd() { pipeline.device().end_run(run.context(VLM_ABI_VERSION)); }
+    RunEnd(const RunEnd&) = delete;
+    RunEnd& operator=(const RunEnd&) = delete;
+};
+
+}  // namespace
 
 std::vector<Session::Unit> Session::units_of(const std::vector<Segment>& segments) {
     std::vector<Unit> units;
@@ -45,21 +58,61 @@ std::string Session::render(const Request& request) {
     return apply_template(pipeline_->checkpoint(), pipeline_->recipe().prompt, turns_);
 }
 
+Listeners Session::listeners() const {
+    Listeners made;
+    made.cancelled = &cancelled_;
+    return made;
+}
+
 Result Session::generate(const Request& request, const GenerationOptions& options, const StreamCallback& stream,
                          Trace* trace) {
-    cancelled_.store(false);
     const auto& description = pipeline_->backbone().description();
     const bool plain = description.output == VLM_OUTPUT_LOGITS && !pipeline_->manifest().image.split_rows &&
                        pipeline_->connector().description().delivery == VLM_DELIVERY_INLINE;
-    Listeners listeners;
-    listeners.cancelled = &cancelled_;
     // Pages that are cut into rows, classifications and cross-attention memories have no running text to continue.
-    if (!plain) return pipeline_->answer({request}, options, listeners, stream, trace).front();
+    if (!plain) return pipeline_->answer({request}, options, listeners(), stream, trace).front();
 
     Trace own;
-    Trace& spans = trace != nullptr ? *trace : own;
+    const size_t images = images_.size();
+    const size_t turns = turns_.size();
+    const size_t text = raw_text_.size();
+    try {
+        return take_turn(request, options, stream, trace != nullptr ? *trace : own);
+    } catch (...) {
+        images_.resize(images);
+        turns_.resize(turns);
+        raw_text_.resize(text);
+        throw;
+    }
+}
+
+std::vector<Result> Session::answer(const std::vector<Request>& requests, const GenerationOptions& options) const {
+    return pipeline_->answer(requests, options, listeners());
+}
+
+Tensor Session::encode(const NamedImage& image, const std::string& prompt) {
+    const Listeners cancel = listeners();
+    Trace spans;
     HookService hooks(pipeline_->reducers(), pipeline_->device().allocator());
-    Run run(pipeline_->device().compute(), &listeners, hooks.abi());
+    Run run(pipeline_->device().compute(), &cancel, hooks.abi());
+    const RunEnd end{*pipeline_, run};
+    hooks.bind(&run);
+    const NamedImage* const images[] = {&image};
+    VisualStage visual{*pipeline_, run, hooks, spans};
+    const auto tokens = visual.encode(images, prompt, &cache_).front();
+    Tensor rows(VLM_DTYPE_F32, tokens->rows.shape());
+    const auto& compute = run.compute();
+    run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), tokens->rows.abi(), rows.abi()),
+              "copy of visual tokens");
+    return rows;
+}
+
+Result Session::take_turn(const Request& request, const GenerationOptions& options, const StreamCallback& stream,
+                          Trace& spans) {
+    const Listeners cancel = listeners();
+    HookService hooks(pipeline_->reducers(), pipeline_->device().allocator());
+    Run run(pipeline_->device().compute(), &cancel, hooks.abi());
+    const RunEnd end{*pipeline_, run};
     hooks.bind(&run);
 
     images_.insert(images_.end(), request.images.begin(), request.images.end());
@@ -99,10 +152,8 @@ Result Session::generate(const Request& request, const GenerationOptions& option
         vlm::generate(*pipeline_, run, sequences, options, stream, spans);
     } catch (...) {
         context_.reset();  // half-read: the next turn starts over
-        pipeline_->device().end_run(run.context(VLM_ABI_VERSION));
         throw;
     }
-    pipeline_->device().end_run(run.context(VLM_ABI_VERSION));
     context_ = sequence.context;
 
     Result result;
@@ -128,7 +179,6 @@ Result Session::generate(const Request& request, const GenerationOptions& option
         raw_text_ += result.text;
     result.answers.push_back(std::move(sequence.answer));
     post_process(*pipeline_, run, {request.prompt}, result);
-    pipeline_->device().end_run(run.context(VLM_ABI_VERSION));
     return result;
 }
 

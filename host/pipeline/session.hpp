@@ -23,12 +23,21 @@ class Session {
   public:
     explicit Session(std::shared_ptr<const Pipeline> pipeline) : pipeline_(std::move(pipeline)) {}
 
-    /** Answers one turn. A raw prompt continues the conversation's text as it is. */
+    /** Answers one turn. A raw prompt continues the conversation's text as it is. When it throws, the conversation is
+     * what it was before. */
     Result generate(const Request& request, const GenerationOptions& options, const StreamCallback& stream = {},
                     Trace* trace = nullptr);
 
-    /** Stops a running generate() within one layer; from any thread. */
+    /** Answers requests beside the conversation, together. */
+    std::vector<Result> answer(const std::vector<Request>& requests, const GenerationOptions& options) const;
+
+    /** Visual tokens of an image as the backbone gets them: f32 `[rows, width]` on the CPU. */
+    Tensor encode(const NamedImage& image, const std::string& prompt);
+
+    /** Stops the running call within one layer, and every later one until reset_cancel(); from any thread. */
     void cancel() { cancelled_.store(true); }
+    void reset_cancel() { cancelled_.store(false); }
+    bool cancelled() const { return cancelled_.load(); }
 
   private:
     /** What stands at one position of the context: a text id, or a position of an image. */
@@ -41,6 +50,9 @@ class Session {
     static std::vector<Unit> units_of(const std::vector<Segment>& segments);
     static std::vector<Segment> segments_from(const std::vector<Unit>& units, size_t begin);
     std::string render(const Request& request);
+    Result take_turn(const Request& request, const GenerationOptions& options, const StreamCallback& stream,
+                     Trace& spans);
+    Listeners listeners() const;
 
     std::shared_ptr<const Pipeline> pipeline_;
     std::atomic<bool> cancelled_{false};
