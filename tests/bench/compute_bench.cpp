@@ -206,11 +206,11 @@ BENCHMARK_CAPTURE(linear, onednn, DenseEngine::onednn)
 BENCHMARK(attention_prefill)
     ->ArgNames({"bf16", "rows", "heads", "kv", "dim", "causal"})
     ->ArgsProduct({{0, 1}, {577}, {16}, {16}, {64}, {0}})
-    ->ArgsProduct({{0, 1}, {640, 4096}, {32}, {4}, {64}, {1}})
+    ->ArgsProduct({{0, 1}, {640, 2048, 8192}, {32}, {4}, {64}, {1}})
     ->UseRealTime();
 BENCHMARK(attention_decode)
     ->ArgNames({"bf16", "keys", "heads", "kv", "dim"})
-    ->ArgsProduct({{0, 1}, {640, 4096}, {32}, {4}, {64}})
+    ->ArgsProduct({{0, 1}, {640, 2048, 8192}, {32}, {4}, {64}})
     ->ArgsProduct({{0, 1}, {640}, {32}, {32}, {128}})
     ->UseRealTime();
 

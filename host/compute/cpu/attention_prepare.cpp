@@ -146,18 +146,19 @@ void read_extras(const vlm_attention& args, AttentionCall& call, int64_t stored)
 /** Packs keys that no cache holds. */
 void pack_pages(State& state, AttentionCall& call) {
     const int64_t keys = call.k.dim(0), pages = (keys + kPageKeys - 1) / kPageKeys;
-    const int64_t page_bytes = call.layout.page_bytes(), heads = call.layout.kv_heads;
+    const int64_t page_bytes = call.layout.page_bytes(), parts = call.layout.head_parts();
     call.packed = std::make_unique<ScratchBuffer>(state.scratch, checked_product(pages, page_bytes));
     auto* memory = call.packed->as<std::byte>();
     for (int64_t p = 0; p < pages; ++p) call.pages.push_back(memory + p * page_bytes);
     const int64_t head_bytes = call.layout.head_elements() * call.layout.element_bytes();
-    state.pool.parallel_for(0, pages * heads, 4, [&](int64_t begin, int64_t end) {
+    state.pool.parallel_for(0, pages * parts, 1, [&](int64_t begin, int64_t end) {
         for (int64_t item = begin; item < end; ++item) {
-            const int64_t p = item / heads, h = item % heads;
+            const int64_t p = item / parts, h = item % parts * kHeadsAtOnce;
+            const int64_t h_end = std::min(h + kHeadsAtOnce, call.layout.kv_heads);
             const int64_t count = std::min(kPageKeys, keys - p * kPageKeys);
             std::byte* page = memory + p * page_bytes;
-            std::memset(page + h * head_bytes, 0, static_cast<size_t>(head_bytes));
-            write_page(call.layout, call.k, call.v, p * kPageKeys, count, 0, h, h + 1, page);
+            std::memset(page + h * head_bytes, 0, static_cast<size_t>((h_end - h) * head_bytes));
+            write_page(call.layout, call.k, call.v, p * kPageKeys, count, 0, h, h_end, page);
         }
     });
 }
@@ -238,10 +239,17 @@ int64_t query_stride(const AttentionCall& call) {
 
 void gather_queries(const AttentionCall& call, int64_t head, int64_t first, int64_t count, void* q) {
     const int64_t dim = call.layout.head_dim, stride = query_stride(call);
+    const auto query = [&](int64_t i) {
+        const int64_t r = (first + i) / call.group, h = head * call.group + (first + i) % call.group;
+        return call.q.data<const float>() + r * call.q.strides[0] + h * call.q.strides[1];
+    };
+    // Rows lie far apart: all are asked for before the first is needed.
+    constexpr int64_t kLine = 16;
+    for (int64_t i = 0; i < count && call.q.strides[2] == 1; ++i)
+        for (int64_t d = 0; d < dim; d += kLine) __builtin_prefetch(query(i) + d);
     std::vector<float> row(static_cast<size_t>(dim));
     for (int64_t i = 0; i < count; ++i) {
-        const int64_t r = (first + i) / call.group, h = head * call.group + (first + i) % call.group;
-        const float* source = call.q.data<const float>() + r * call.q.strides[0] + h * call.q.strides[1];
+        const float* source = query(i);
         if (call.q.strides[2] != 1 && dim > 1) {
             for (int64_t d = 0; d < dim; ++d) row[static_cast<size_t>(d)] = source[d * call.q.strides[2]];
             source = row.data();

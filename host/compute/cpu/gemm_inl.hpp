@@ -93,12 +93,24 @@ void gemm_f32_bf16(const float* a, int64_t lda, const uint16_t* panel, int64_t d
     gemm<PanelBf16>(a, lda, panel, depth, c, ldc, rows, accumulate);
 }
 
-/** The table of this instruction set. */
-constexpr Kernels make_kernels(Isa isa, GemmBf16 gemm_bf16) {
-    return {isa,          gemm_f32,         gemm_f32_bf16,  gemm_bf16,
-            epilogue_row, softmax_step_row, activation_row, layer_norm_row,
-            rms_norm_row, l2_normalize_row, softmax_row,    add_row,
-            multiply_row, scale_row,        to_bf16_row};
+/** The table of this instruction set, but for products in bf16. */
+constexpr Kernels make_kernels(Isa isa) {
+    Kernels table{};
+    table.isa = isa;
+    table.gemm_f32 = gemm_f32;
+    table.gemm_f32_bf16 = gemm_f32_bf16;
+    table.epilogue = epilogue_row;
+    table.softmax_step = softmax_step_row;
+    table.activation = activation_row;
+    table.layer_norm = layer_norm_row;
+    table.rms_norm = rms_norm_row;
+    table.l2_normalize = l2_normalize_row;
+    table.softmax = softmax_row;
+    table.add = add_row;
+    table.multiply = multiply_row;
+    table.scale = scale_row;
+    table.to_bf16 = to_bf16_row;
+    return table;
 }
 
 }  // namespace

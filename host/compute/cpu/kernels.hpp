@@ -61,6 +61,47 @@ struct SoftmaxStep {
     float correction;     ///< Out: what earlier weights have to be multiplied with.
 };
 
+/** Logits of a tile of attention in bf16: `logits[rows][64 p, 64 p + 64) = q keys` for each page p that is not NULL. */
+struct ScoreTile {
+    const uint16_t* q;  ///< `[rows][ldq]`, zero behind the head's elements.
+    int64_t ldq;
+    int64_t rows;
+    int64_t depth;                 ///< Multiple of kPairDepth.
+    const uint16_t* const* pages;  ///< Two panels of keys each, one behind the other.
+    int64_t page_count;
+    float* logits;
+    int64_t ld;
+    const void* ahead;  ///< What will be read after this, as long as a page; NULL: nothing.
+};
+
+/** Output of a tile of attention in bf16: `out[rows][32 panels] += weights values`. */
+struct ValueTile {
+    const uint16_t* weights;  ///< `[rows][ldw]`, 0 for keys that a row does not see.
+    int64_t ldw;
+    int64_t rows;
+    const uint16_t* const* pages;  ///< `panels` panels of 64 values each, one behind the other.
+    int64_t page_count;
+    int64_t keys;  ///< Columns of `weights`, a multiple of kPairDepth: the last page may have 32.
+    int64_t panels;
+    float* out;
+    int64_t ldo;
+    const void* ahead;  ///< As in ScoreTile.
+};
+
+/** One row of a ScoreTile's logits becomes bf16 weights relative to the running maximum; 0 outside [low, high). */
+struct WeightRow {
+    float* logits;  ///< Overwritten.
+    uint16_t* weights;
+    int64_t low, high, columns;  ///< `columns` is a multiple of 32.
+    float scale;
+    float softcap;        ///< 0: none.
+    const float* bias;    ///< Per column, or NULL.
+    const uint8_t* mask;  ///< Per column, 0: invisible; or NULL.
+    float maximum;        ///< In and out: running maximum, -infinity at first.
+    float sum;            ///< In and out: running sum of weights.
+    float correction;     ///< Out: what earlier weights have to be multiplied with.
+};
+
 struct Kernels {
     Isa isa;
     GemmF32 gemm_f32;
@@ -83,6 +124,10 @@ struct Kernels {
     void (*scale)(const float* x, float scale, float* y, int64_t n);
     /** Rounds to nearest even. */
     void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+    /** The three steps of attention in bf16; NULL where gemm_bf16 is. */
+    void (*score_tile)(const ScoreTile& tile);
+    void (*value_tile)(const ValueTile& tile);
+    void (*weight_row)(WeightRow& row);
 };
 
 /** The table for `isa` (or the best level below it). */

@@ -22,7 +22,7 @@ namespace vlm::cpu {
 #include "host/compute/cpu/kernels_inl.hpp"
 
 const Kernels& detail::avx2_kernels() {
-    static constexpr Kernels table = make_kernels(Isa::avx2, nullptr);
+    static constexpr Kernels table = make_kernels(Isa::avx2);
     return table;
 }
 

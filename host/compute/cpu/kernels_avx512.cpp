@@ -28,7 +28,7 @@ namespace vlm::cpu {
 #include "host/compute/cpu/kernels_inl.hpp"
 
 const Kernels& detail::avx512_kernels() {
-    static constexpr Kernels table = make_kernels(Isa::avx512, nullptr);
+    static constexpr Kernels table = make_kernels(Isa::avx512);
     return table;
 }
 

@@ -26,6 +26,9 @@
 namespace vlm::cpu {
 
 #include "host/compute/cpu/kernels_inl.hpp"
+// clang-format off
+#include "host/compute/cpu/attention_bf16_inl.hpp"
+// clang-format on
 
 namespace {
 
@@ -76,7 +79,14 @@ void gemm_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t de
 }  // namespace
 
 const Kernels& detail::bf16_kernels() {
-    static constexpr Kernels table = make_kernels(Isa::avx512_bf16, gemm_bf16);
+    static constexpr Kernels table = [] {
+        Kernels t = make_kernels(Isa::avx512_bf16);
+        t.gemm_bf16 = gemm_bf16;
+        t.score_tile = score_tile;
+        t.value_tile = value_tile;
+        t.weight_row = weight_row;
+        return t;
+    }();
     return table;
 }
 

@@ -11,7 +11,7 @@ namespace vlm::cpu {
 #include "host/compute/cpu/kernels_inl.hpp"
 
 const Kernels& detail::scalar_kernels() {
-    static constexpr Kernels table = make_kernels(Isa::scalar, nullptr);
+    static constexpr Kernels table = make_kernels(Isa::scalar);
     return table;
 }
 

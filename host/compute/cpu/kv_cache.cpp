@@ -35,31 +35,81 @@ void with_element(bool bf16, Fn&& fn) {
     }
 }
 
+const float* row_of(const View& x, int64_t row, int64_t head) {
+    return x.data<const float>() + row * x.strides[0] + head * x.strides[1];
+}
+
+/** One row, rounded; `out` has room for a pair more than `dim`. */
+void round_row(const Kernels& kernels, const float* x, int64_t stride, int64_t dim, uint16_t* out) {
+    if (stride == 1) {
+        kernels.to_bf16(x, out, dim);
+    } else {
+        for (int64_t d = 0; d < dim; ++d) out[d] = float_to_bf16(x[d * stride]);
+    }
+    out[dim] = 0;
+}
+
+/** Two keys' values as pairs from slot `slot` on, or one when `odd` is NULL. */
+void store_values(const PageLayout& layout, const uint16_t* even, const uint16_t* odd, int64_t slot, uint16_t* values) {
+    for (int64_t d = 0; d < layout.value_dim; d += kPanel) {
+        uint16_t* line = values + layout.value_index(slot, d);
+        const int64_t n = std::min(kPanel, layout.value_dim - d);
+        if (odd == nullptr) {
+            for (int64_t c = 0; c < n; ++c) line[2 * c] = even[d + c];
+        } else {
+            for (int64_t c = 0; c < n; ++c) {
+                line[2 * c] = even[d + c];
+                line[2 * c + 1] = odd[d + c];
+            }
+        }
+    }
+}
+
+/** Rows are rounded first and then moved as pairs: of one key along the head, of two keys in the values. Heads are the
+ * inner loop because they are neighbours in the source, which the processor then reads ahead. */
+void write_page_bf16(const PageLayout& layout, const View& k, const View& v, int64_t first, int64_t count, int64_t slot,
+                     int64_t head, int64_t head_end, std::byte* page) {
+    const Kernels& table = kernels();
+    std::vector<uint16_t> rounded(static_cast<size_t>(2 * (std::max(layout.head_dim, layout.value_dim) + 2)));
+    uint16_t *row = rounded.data(), *next = row + rounded.size() / 2;
+    auto* memory = reinterpret_cast<uint16_t*>(page);
+    for (int64_t i = 0; i < count; ++i)
+        for (int64_t h = head; h < head_end; ++h) {
+            round_row(table, row_of(k, first + i, h), k.strides[2], layout.head_dim, row);
+            uint16_t* target = memory + h * layout.head_elements() + layout.key_index(slot + i, 0);
+            for (int64_t d = 0; d < layout.head_dim; d += 2, target += 2 * kPanel) std::memcpy(target, row + d, 4);
+        }
+    for (int64_t i = 0, step = 1; i < count; i += step) {
+        step = (slot + i) % 2 == 0 && i + 1 < count ? 2 : 1;
+        for (int64_t h = head; h < head_end; ++h) {
+            uint16_t* values = memory + h * layout.head_elements() + layout.key_elements();
+            round_row(table, row_of(v, first + i, h), v.strides[2], layout.value_dim, row);
+            if (step == 2) round_row(table, row_of(v, first + i + 1, h), v.strides[2], layout.value_dim, next);
+            store_values(layout, row, step == 2 ? next : nullptr, slot + i, values);
+        }
+    }
+}
+
 }  // namespace
 
 void write_page(const PageLayout& layout, const View& k, const View& v, int64_t first, int64_t count, int64_t slot,
                 int64_t head, int64_t head_end, std::byte* page) {
-    with_element(layout.bf16, [&](auto tag) {
-        using T = decltype(tag);
-        // Elements between neighbours: along the head in a key panel, and along a value panel.
-        constexpr int64_t pair = std::is_same_v<T, float> ? 1 : 2;
-        for (int64_t h = head; h < head_end; ++h) {
-            T* keys = reinterpret_cast<T*>(page) + h * layout.head_elements();
-            T* values = keys + layout.key_elements();
-            for (int64_t i = 0; i < count; ++i) {
-                const float* key = k.data<const float>() + (first + i) * k.strides[0] + h * k.strides[1];
-                T* target = keys + layout.key_index(slot + i, 0);
-                for (int64_t d = 0; d < layout.head_dim; ++d)
-                    target[d / pair * pair * kPanel + d % pair] = encode<T>(key[d * k.strides[2]]);
-                const float* value = v.data<const float>() + (first + i) * v.strides[0] + h * v.strides[1];
-                for (int64_t d = 0; d < layout.value_dim; d += kPanel) {
-                    T* line = values + layout.value_index(slot + i, d);
-                    const int64_t n = std::min(kPanel, layout.value_dim - d);
-                    for (int64_t c = 0; c < n; ++c) line[c * pair] = encode<T>(value[(d + c) * v.strides[2]]);
-                }
+    if (layout.bf16) return write_page_bf16(layout, k, v, first, count, slot, head, head_end, page);
+    for (int64_t h = head; h < head_end; ++h) {
+        float* keys = reinterpret_cast<float*>(page) + h * layout.head_elements();
+        float* values = keys + layout.key_elements();
+        for (int64_t i = 0; i < count; ++i) {
+            const float* key = row_of(k, first + i, h);
+            float* target = keys + layout.key_index(slot + i, 0);
+            for (int64_t d = 0; d < layout.head_dim; ++d) target[d * kPanel] = key[d * k.strides[2]];
+            const float* value = row_of(v, first + i, h);
+            for (int64_t d = 0; d < layout.value_dim; d += kPanel) {
+                float* line = values + layout.value_index(slot + i, d);
+                const int64_t n = std::min(kPanel, layout.value_dim - d);
+                for (int64_t c = 0; c < n; ++c) line[c] = value[(d + c) * v.strides[2]];
             }
         }
-    });
+    }
 }
 
 void read_key(const PageLayout& layout, const std::byte* page, int64_t head, int64_t slot, float* key) {
@@ -113,15 +163,15 @@ void LayerCache::reserve(State& state, int64_t keys) {
 void LayerCache::append(State& state, const View& k, const View& v) {
     const int64_t count = k.shape[0], begin = length_;
     const int64_t first_page = begin / kPageKeys, pages = (begin + count + kPageKeys - 1) / kPageKeys - first_page;
-    const int64_t heads = layout_.kv_heads;
+    const int64_t parts = layout_.head_parts();
     const auto write = [&](int64_t item) {
-        const int64_t page = first_page + item / heads, head = item % heads;
+        const int64_t page = first_page + item / parts, head = item % parts * kHeadsAtOnce;
         const int64_t from = std::max(begin, page * kPageKeys), to = std::min(begin + count, (page + 1) * kPageKeys);
-        write_page(layout_, k, v, from - begin, to - from, from - page * kPageKeys, head, head + 1,
-                   pages_[static_cast<size_t>(page)]);
+        write_page(layout_, k, v, from - begin, to - from, from - page * kPageKeys, head,
+                   std::min(head + kHeadsAtOnce, layout_.kv_heads), pages_[static_cast<size_t>(page)]);
     };
-    const int64_t grain = count <= 8 ? pages * heads : 4;
-    state.pool.parallel_for(0, pages * heads, grain, [&](int64_t b, int64_t e) {
+    const int64_t grain = count <= 8 ? pages * parts : 1;
+    state.pool.parallel_for(0, pages * parts, grain, [&](int64_t b, int64_t e) {
         for (int64_t item = b; item < e; ++item) write(item);
     });
     length_ += count;

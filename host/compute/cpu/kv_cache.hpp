@@ -23,6 +23,9 @@ class State;
 /** Keys of one page. */
 inline constexpr int64_t kPageKeys = 64;
 
+/** Heads that one thread writes into a page: neighbours in the source. */
+inline constexpr int64_t kHeadsAtOnce = 8;
+
 /** Where things lie in a page. Offsets and sizes in elements. */
 struct PageLayout {
     int64_t kv_heads = 0, head_dim = 0, value_dim = 0;
@@ -34,6 +37,7 @@ struct PageLayout {
     int64_t key_elements() const { return key_depth() * kPageKeys; }
     int64_t value_elements() const { return value_panels() * kPanel * kPageKeys; }
     int64_t head_elements() const { return key_elements() + value_elements(); }
+    int64_t head_parts() const { return (kv_heads + kHeadsAtOnce - 1) / kHeadsAtOnce; }
     int64_t element_bytes() const { return bf16 ? 2 : 4; }
     int64_t page_bytes() const { return kv_heads * head_elements() * element_bytes(); }
 
