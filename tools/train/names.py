@@ -108,6 +108,15 @@ COMMON_SYLLABLES = ("가각간갈감갑강개객거건걸검게겔결경계고�
                     "엽영예오옥온올옴옵와완왕외요용우욱운울움원월위유육윤율융으은을음응의이익인일임입자작잔잘잠장재저적전절점정제젠젤조족존졸종좌주죽준줄중쥬즈즉증지직진질짐집차착찬찰참창채처척천철첨청체초촉총최추축출충취치칙친칠침카칸칼캄캅캐캔캘캡"
                     "커컨컬케켄켈코콕콘콜콤쿠쿨퀘퀴크큰클키킨킬타탁탄탈탐탑탕태택터턴털테텍텐텔템토톡톤톨톰통투튜트특틀티틱틴틸팀파팍판팔팜팝패팬퍼펀페펙펜펠펩편평폐포폭폰폴표푸풀품풍프플피픽핀필핌하학한할함합항해핵허헌험헤헥헬현혈형호혹혼홀홍화환활황회횟효후훈휘휴흉흡희히힐")
 
+# Letters that blur makes alike, as indices of a syllable's initials, vowels and finals: ㄷㅌㄹ, ㅂㅍㅁ, ㄱㅋ, ㅈㅊㅅ, ㅇㅎ; ㅏㅑㅣㅓ, ㅗㅜㅡㅛㅠ, ㅐㅔㅖ; ㄴㄹㅁㅇㅂㄱㅅ.
+NEAR_LETTERS = (
+    ((3, 16), (3, 16, 5), (7, 17, 6), (0, 15), (12, 14, 9), (11, 18)),
+    ((0, 2, 20, 4), (4, 6, 20), (8, 13, 18), (8, 12, 13, 17), (1, 5, 7)),
+    ((0, 4), (4, 8, 16, 21), (8, 17, 1), (16, 21, 17), (1, 19)),
+)
+# Latin pieces that blur makes alike.
+NEAR_PIECES = ("rn|m", "l|i|t", "y|v", "c|e|o", "h|b|n", "u|v|n", "f|t", "g|q|y", "a|o|e", "ll|l|il", "cl|d", "vv|w", "ri|n", "ci|c", "ti|t", "di|d")
+
 
 def load_formulary(path):
     """Rows of drugs.csv as dictionaries with keys name, name_ko, form, strengths (list of texts)."""
@@ -158,7 +167,12 @@ class NameSource:
             at = r.randrange(len(word))
             kind = r.random()
             if kind < 0.55:
-                word[at] = self._near_syllable(word[at]) if language == "ko" and r.random() < 0.7 else r.choice(pool)
+                if language == "ko" and r.random() < 0.8:
+                    word[at] = self._near_syllable(word[at])
+                elif language == "en" and r.random() < 0.6:
+                    word = list(self._blurred("".join(word), "en"))
+                else:
+                    word[at] = r.choice(pool)
             elif kind < 0.7 and len(word) > 3:
                 del word[at]
             elif kind < 0.85:
@@ -168,19 +182,37 @@ class NameSource:
                 word[at], word[other] = word[other], word[at]
         return "".join(word).strip() or "가"
 
+    def _blurred(self, word, language):
+        """The word with one piece changed into another that looks like it."""
+        r = self.rng
+        if language == "ko":
+            at = r.randrange(len(word))
+            return word[:at] + self._near_syllable(word[at]) + word[at + 1 :]
+        pieces = r.choice(NEAR_PIECES).split("|")
+        places = [(i, p) for p in pieces for i in range(len(word)) if word[i : i + len(p)].lower() == p]
+        if not places:
+            return word
+        at, found = r.choice(places)
+        return word[:at] + r.choice([p for p in pieces if p != found]) + word[at + len(found) :]
+
     def _near_syllable(self, syllable):
         """The syllable with one of its letters (initial, vowel, final) changed."""
         code = ord(syllable) - 0xAC00
         if not 0 <= code < 11172:
             return syllable
         initial, vowel, final = code // 588, code // 28 % 21, code % 28
-        which = self.rng.randrange(3)
-        if which == 0:
-            initial = self.rng.choice((0, 2, 3, 5, 6, 7, 9, 11, 12, 14, 15, 16, 17, 18))
+        letters = [initial, vowel, final]
+        which = self.rng.choice((0, 0, 0, 1, 1, 2))
+        groups = [g for g in NEAR_LETTERS[which] if letters[which] in g]
+        if groups and self.rng.random() < 0.7:
+            letters[which] = self.rng.choice([k for k in self.rng.choice(groups) if k != letters[which]])
+        elif which == 0:
+            letters[0] = self.rng.choice((0, 2, 3, 5, 6, 7, 9, 11, 12, 14, 15, 16, 17, 18))
         elif which == 1:
-            vowel = self.rng.choice((0, 1, 4, 5, 6, 8, 13, 18, 20))
+            letters[1] = self.rng.choice((0, 1, 4, 5, 6, 8, 13, 18, 20))
         else:
-            final = self.rng.choice((0, 0, 1, 4, 8, 16, 17, 21))
+            letters[2] = self.rng.choice((0, 0, 1, 4, 8, 16, 17, 21))
+        initial, vowel, final = letters
         return chr(0xAC00 + (initial * 21 + vowel) * 28 + final)
 
     def draw(self, language):
@@ -200,6 +232,8 @@ class NameSource:
                 name = self.look_alike(language)
             else:
                 name = self.scrambled(language)
+            if kind < 0.70 and r.random() < 0.25:
+                name = self._blurred(name, language)
             if r.random() < 0.12:
                 name += (" " + r.choice(SALTS_EN)) if language == "en" else r.choice(SALTS_KO)
         if language == "en":
