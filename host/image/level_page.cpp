@@ -223,14 +223,17 @@ Image rotate(const Image& gray, double angle) {
     return out;
 }
 
-Image wipe_rules(const Image& gray, int threshold, int length) {
-    const Image ink = ink_of(gray, threshold);
-    Image marks = make_image(gray.width, gray.height, 1);
-    mark_runs(ink, length, false, marks);
-    mark_runs(ink, length, true, marks);
+Rules find_rules(const Image& ink, int length) {
+    Rules rules{make_image(ink.width, ink.height, 1), make_image(ink.width, ink.height, 1)};
+    mark_runs(ink, length, false, rules.across);
+    mark_runs(ink, length, true, rules.down);
+    return rules;
+}
+
+Image wipe_rules(const Image& gray, const Rules& rules) {
     Image out = gray;
     for (size_t i = 0; i < out.pixels.size(); ++i) {
-        if (marks.pixels[i]) out.pixels[i] = 255;
+        if (rules.across.pixels[i] || rules.down.pixels[i]) out.pixels[i] = 255;
     }
     return out;
 }
@@ -311,8 +314,10 @@ LevelPage level_page(const Image& page, const RowOptions& options) {
     } else {
         gray = rows::rotate(gray, level.angle);
     }
-    level.gray = rows::wipe_rules(gray, options.ink, options.rule);
+    const rows::Rules found = rows::find_rules(rows::ink_of(gray, options.ink), options.rule);
+    level.gray = rows::wipe_rules(gray, found);
     level.ink = rows::without_specks(rows::ink_of(level.gray, options.ink));
+    level.ink = rows::without_rule_ends(level.ink, found, level.gray);
     if (noisy) level.ink = rows::without_small_parts(level.ink, kGrain);
     level.ink = rows::without_blots(level.ink);
     return level;

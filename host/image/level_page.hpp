@@ -23,8 +23,16 @@ double find_angle(const Image& ink, double max_angle);
  *  PIL.Image.rotate(angle, BILINEAR, fillcolor=255). */
 Image rotate(const Image& gray, double angle);
 
-/** Gray picture with straight runs of ink of at least `length` pixels, and the soft pixels along them, made white. */
-Image wipe_rules(const Image& gray, int threshold, int length);
+/** The rules of a page, [height, width, 1] each: 1 in straight runs of ink of at least `length` pixels and the soft
+ * pixels along them. */
+struct Rules {
+    Image across;
+    Image down;
+};
+Rules find_rules(const Image& ink, int length);
+
+/** Gray picture with the rules made white. */
+Image wipe_rules(const Image& gray, const Rules& rules);
 
 /** Ink without pixels that have fewer than two others among their eight neighbours. */
 Image without_specks(const Image& ink);

@@ -164,6 +164,36 @@ Image without_small_parts(const Image& ink, int area) {
     return out;
 }
 
+Image without_rule_ends(const Image& ink, const Rules& rules, Image& gray) {
+    constexpr int kThin = 4;        // pixels; rules are hardly thicker
+    constexpr int kLong = 6;        // pixels; decimal points over an underline are shorter
+    constexpr int kAside = 2;       // pixels that a rule may have moved sideways
+    constexpr int kBeyond = 24;     // pixels in which the rule must go on,
+    constexpr int kHair = 2;        // and for parts no thicker than this,
+    constexpr int kFar = 80;        // because faint rules have wide gaps
+    constexpr uint32_t kRule = 16;  // wiped pixels that are a rule
+    const auto width = static_cast<size_t>(ink.width);
+    const InkCounter lines_across(rules.across), lines_down(rules.down);
+    Image out = ink;
+    for_each_part(ink, [&](const std::vector<size_t>& part) {
+        const PixelBox box = bounds_of(part, width);
+        const int across = box.right - box.left, down = box.bottom - box.top;
+        const int reach = std::min(across, down) <= kHair ? kFar : kBeyond;
+        const PixelBox above{box.left - kAside, box.top - reach, box.right + kAside, box.bottom + reach};
+        const PixelBox beside{box.left - reach, box.top - kAside, box.right + reach, box.bottom + kAside};
+        const bool upright = across <= kThin && down >= std::max(kLong, 2 * across) && lines_down.count(above) >= kRule;
+        const bool level = down <= kThin && across >= std::max(kLong, 2 * down) && lines_across.count(beside) >= kRule;
+        if (!upright && !level) return;
+        for (const size_t at : part) {
+            out.pixels[at] = 0;
+            const int x = static_cast<int>(at % width), y = static_cast<int>(at / width);
+            for (int ny = std::max(y - 1, 0); ny <= std::min(y + 1, gray.height - 1); ++ny)
+                std::fill(gray.row(ny) + std::max(x - 1, 0), gray.row(ny) + std::min(x + 2, gray.width), uint8_t{255});
+        }
+    });
+    return out;
+}
+
 Image without_blots(const Image& ink) {
     constexpr int kLeastLetter = 8;  // pixels; lower parts are dots and dashes
     constexpr double kBlot = 0.6;    // letters

@@ -5,7 +5,7 @@
  * clean page exactly as it is, so that tools/train/rows.py, which has none of this, still gives the same rows for it.
  */
 #pragma once
-#include "host/image/image.hpp"
+#include "host/image/level_page.hpp"
 
 namespace vlm::rows {
 
@@ -26,5 +26,10 @@ Image without_small_parts(const Image& ink, int area);
 /** Ink without blots: connected parts lower and narrower than 0.6 letters with no other ink within two letters around
  * them. A letter is the median height of the parts. */
 Image without_blots(const Image& ink);
+
+/** Whitens in `gray` what wiping left of slanted rules: thin straight parts of `ink` in line with a rule of the same
+ * direction, which the pixel grid broke off. One such end joins two rows of a table.
+ *  @return `ink` without them */
+Image without_rule_ends(const Image& ink, const Rules& rules, Image& gray);
 
 }  // namespace vlm::rows

@@ -76,10 +76,26 @@ TEST(WipeRules, TakesLongRunsOnly) {
     for (int x = 5; x < 55; ++x) page.row(10)[x] = 20;  // a rule
     for (int y = 2; y < 28; ++y) page.row(y)[30] = 20;  // another, across
     for (int x = 8; x < 20; ++x) page.row(20)[x] = 20;  // a dash
-    const Image out = wipe_rules(page, 190, 25);
+    const Image out = wipe_rules(page, find_rules(ink_of(page, 190), 25));
     EXPECT_EQ(std::count(out.row(10), out.row(10) + 60, 255), 60);
     EXPECT_EQ(out.row(25)[30], 255);
     EXPECT_EQ(std::count(out.row(20), out.row(20) + 60, 20), 12);
+}
+
+TEST(WithoutRuleEnds, TakesPartsInLineWithARuleAndLeavesLetters) {
+    Image page = make_image(120, 200, 1, 255);
+    for (int y = 5; y < 95; ++y) page.row(y)[30] = 20;     // a rule
+    for (int y = 130; y < 150; ++y) page.row(y)[31] = 20;  // its faint end, one pixel aside
+    for (int y = 130; y < 150; ++y) page.row(y)[60] = 20;  // a letter somewhere else
+    for (int y = 100; y < 104; ++y)                        // a decimal point under the rule
+        for (int x = 29; x < 33; ++x) page.row(y)[x] = 20;
+    const Rules rules = find_rules(ink_of(page, 190), 80);
+    Image gray = wipe_rules(page, rules);
+    const Image ink = without_rule_ends(ink_of(gray, 190), rules, gray);
+    EXPECT_EQ(ink.row(140)[31], 0);
+    EXPECT_EQ(gray.row(140)[31], 255);
+    EXPECT_EQ(ink.row(140)[60], 1);
+    EXPECT_EQ(ink.row(102)[30], 1);
 }
 
 TEST(WithoutSpecks, KeepsStrokes) {
