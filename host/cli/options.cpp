@@ -3,6 +3,7 @@
  */
 #include "host/cli/options.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -17,6 +18,13 @@ std::atomic<bool> stop_requested{false};
 
 void on_interrupt(int) {
     if (stop_requested.exchange(true)) std::_Exit(kCancelled);
+}
+
+bool looks_like_image(const std::filesystem::path& path) {
+    std::string extension = path.extension().string();
+    std::transform(extension.begin(), extension.end(), extension.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
+    return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
 }
 
 }  // namespace
@@ -87,10 +95,12 @@ Manifest manifest_from(const po::variables_map& options) {
     return manifest;
 }
 
-std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights) {
+std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights,
+                                        bool encoder_only) {
     apply_trust(options);
     OpenOptions open;
     open.load_weights = load_weights;
+    open.encoder_only = encoder_only;
     if (options.contains("plugin-path"))
         for (const auto& path : options["plugin-path"].as<std::vector<std::string>>())
             open.plugin_folders.emplace_back(path);
@@ -98,6 +108,24 @@ std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manife
     ProgressBar bar("loading");
     open.listeners.progress = [&](uint64_t done, uint64_t total) { bar.update(done, total); };
     return Pipeline::open(std::move(manifest), open);
+}
+
+std::vector<std::filesystem::path> image_files(const std::vector<std::string>& given, bool& folders) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& path : given) {
+        if (!std::filesystem::is_directory(path)) {
+            files.emplace_back(path);
+            continue;
+        }
+        folders = true;
+        std::vector<std::filesystem::path> inside;
+        for (const auto& entry : std::filesystem::directory_iterator(path))
+            if (entry.is_regular_file() && looks_like_image(entry.path())) inside.push_back(entry.path());
+        if (inside.empty()) throw not_found(path + ": this folder has no .png, .jpg, .jpeg or .webp files");
+        std::sort(inside.begin(), inside.end());
+        files.insert(files.end(), inside.begin(), inside.end());
+    }
+    return files;
 }
 
 const std::atomic<bool>& interrupted() {

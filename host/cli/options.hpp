@@ -4,6 +4,7 @@
 #pragma once
 #include <atomic>
 #include <boost/program_options.hpp>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,7 +35,12 @@ void apply_trust(const po::variables_map& options);
 Manifest manifest_from(const po::variables_map& options);
 
 /** Opens the pipeline with a progress bar on a terminal. */
-std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights);
+std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights,
+                                        bool encoder_only = false);
+
+/** Files of `--image` or `--images`: folders become their pictures, sorted by name. `folders` becomes true when there
+ * was a folder. Throws NOT_FOUND for a folder without pictures. */
+std::vector<std::filesystem::path> image_files(const std::vector<std::string>& given, bool& folders);
 
 /** Set by the first Ctrl-C; the second one ends the process at once. */
 const std::atomic<bool>& interrupted();

@@ -23,33 +23,7 @@ const char* const kIntro =
     "  vlmhost --manifest samples/medical/medical.json --image prescription.png\n"
     "  vlmhost --model llava-1.5-7b-hf --image photo.jpg --prompt \"What is this?\" --stream\n"
     "  vlmhost --manifest medical.json --image scans/ --json > answers.jsonl\n\n"
-    "Other commands (each with --help): plugins, check, bench, parity\n";
-
-bool looks_like_image(const fs::path& path) {
-    std::string extension = path.extension().string();
-    std::transform(extension.begin(), extension.end(), extension.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
-    return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
-}
-
-/** Files of `--image`; `folders` becomes true when one was a folder, so that each image is a page of its own. */
-std::vector<fs::path> image_files(const std::vector<std::string>& given, bool& folders) {
-    std::vector<fs::path> files;
-    for (const auto& path : given) {
-        if (!fs::is_directory(path)) {
-            files.emplace_back(path);
-            continue;
-        }
-        folders = true;
-        std::vector<fs::path> inside;
-        for (const auto& entry : fs::directory_iterator(path))
-            if (entry.is_regular_file() && looks_like_image(entry.path())) inside.push_back(entry.path());
-        if (inside.empty()) throw not_found(path + ": this folder has no .png, .jpg, .jpeg or .webp files");
-        std::sort(inside.begin(), inside.end());
-        files.insert(files.end(), inside.begin(), inside.end());
-    }
-    return files;
-}
+    "Other commands (each with --help): plugins, check, calibrate, bench, parity\n";
 
 GenerationOptions generation_options(const po::variables_map& values, GenerationOptions options) {
     if (values.contains("max-new-tokens")) options.max_new_tokens = values["max-new-tokens"].as<int64_t>();

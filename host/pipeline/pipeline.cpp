@@ -183,6 +183,10 @@ void Pipeline::load(const OpenOptions& options) {
         stage.load(run, weights_.back()->abi());
     };
     load_stage(*encoder_, "vision_encoder");
+    if (options.encoder_only) {
+        device_->end_run(run.context(VLM_ABI_VERSION));
+        return;
+    }
     load_stage(*connector_, "connector");
     load_stage(*backbone_, "backbone");
     for (auto& reducer : reducers_) load_stage(*reducer, "");

@@ -53,6 +53,7 @@ struct MemoryPlan {
 /** How to open. */
 struct OpenOptions {
     bool load_weights = true;                           ///< False: check and plan only.
+    bool encoder_only = false;                          ///< Loads the encoder's weights alone; nothing can be answered.
     Listeners listeners;                                ///< Progress of loading.
     std::vector<std::filesystem::path> plugin_folders;  ///< Searched first.
 };
