@@ -88,11 +88,15 @@ Manifest manifest_from(const po::variables_map& options) {
         throw invalid_argument("give either --manifest FILE or --model FOLDER; see --help");
     Manifest manifest = has_manifest ? Manifest::from_file(options["manifest"].as<std::string>())
                                      : Manifest::for_model(options["model"].as<std::string>());
+    apply_options(options, manifest);
+    return manifest;
+}
+
+void apply_options(const po::variables_map& options, Manifest& manifest) {
     if (options.contains("device")) manifest.device = options["device"].as<std::string>();
     if (options.contains("dtype")) manifest.dtype = options["dtype"].as<std::string>();
     if (options.contains("weights")) manifest.weights = options["weights"].as<std::string>();
     if (options.contains("threads")) manifest.threads = options["threads"].as<int64_t>();
-    return manifest;
 }
 
 std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights,

@@ -34,6 +34,9 @@ void apply_trust(const po::variables_map& options);
  * given. */
 Manifest manifest_from(const po::variables_map& options);
 
+/** Sets what the options say in a manifest that came from elsewhere. */
+void apply_options(const po::variables_map& options, Manifest& manifest);
+
 /** Opens the pipeline with a progress bar on a terminal. */
 std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights,
                                         bool encoder_only = false);

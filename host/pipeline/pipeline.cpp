@@ -180,7 +180,9 @@ void Pipeline::load(const OpenOptions& options) {
         const std::vector<std::string> prefixes =
             found != recipe_.stages.end() ? found->second.weight_prefixes : std::vector<std::string>{""};
         weights_.push_back(std::make_unique<WeightsService>(store, prefixes, folder));
+        const int64_t before = device_->counters().weight_bytes;
         stage.load(run, weights_.back()->abi());
+        stage_bytes_[name] += device_->counters().weight_bytes - before;
     };
     load_stage(*encoder_, "vision_encoder");
     if (options.encoder_only) {
@@ -192,6 +194,11 @@ void Pipeline::load(const OpenOptions& options) {
     for (auto& reducer : reducers_) load_stage(*reducer, "");
     for (auto& post : post_processors_) load_stage(*post, "");
     device_->end_run(run.context(VLM_ABI_VERSION));
+}
+
+int64_t Pipeline::weight_bytes(const std::string& stage) const {
+    const auto found = stage_bytes_.find(stage);
+    return found != stage_bytes_.end() ? found->second : 0;
 }
 
 MemoryPlan Pipeline::plan(int width, int height, int64_t text_tokens) const {

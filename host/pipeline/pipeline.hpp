@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -76,6 +77,10 @@ class Pipeline {
     const std::vector<std::unique_ptr<TokenReducer>>& reducers() const { return reducers_; }
     const std::vector<std::unique_ptr<PostProcessor>>& post_processors() const { return post_processors_; }
 
+    /** Bytes of packed weights and kept tensors of a stage: "vision_encoder", "connector" or "backbone". 0 before its
+     * weights are loaded. */
+    int64_t weight_bytes(const std::string& stage) const;
+
     /** Plans one image of the given size with `text_tokens` of prompt and the manifest's new tokens. */
     MemoryPlan plan(int width, int height, int64_t text_tokens) const;
 
@@ -100,6 +105,7 @@ class Pipeline {
     std::unique_ptr<Checkpoint> checkpoint_;
     std::shared_ptr<Device> device_;
     std::vector<std::unique_ptr<WeightsService>> weights_;  ///< Tensors and tokenizers that components may have kept.
+    std::map<std::string, int64_t> stage_bytes_;
     std::unique_ptr<VisionEncoder> encoder_;
     std::unique_ptr<Connector> connector_;
     std::unique_ptr<Backbone> backbone_;

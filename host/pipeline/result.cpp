@@ -3,7 +3,8 @@
  */
 #include "host/pipeline/result.hpp"
 
-#include <sys/resource.h>
+#include <cstdlib>
+#include <fstream>
 
 #include "host/json/document.hpp"
 #include "host/json/writer.hpp"
@@ -25,9 +26,11 @@ const char* finish_reason_name(FinishReason reason) {
 }
 
 double peak_memory_mb() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_maxrss) / 1024.0;
+    // Not ru_maxrss: that is inherited from the process that started this one.
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("VmHWM:")) return std::strtod(line.c_str() + sizeof("VmHWM:") - 1, nullptr) / 1024.0;
+    return 0;
 }
 
 std::string Result::to_json() const {

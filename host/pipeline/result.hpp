@@ -64,7 +64,7 @@ struct Result {
     std::string to_json() const;
 };
 
-/** Peak resident memory of this process so far, MB. */
+/** Peak resident memory of this process so far in MiB; 0 where the system does not tell. */
 double peak_memory_mb();
 
 }  // namespace vlm

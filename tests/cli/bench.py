@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vlmhost bench` measures every stage and says so in JSON.
+"""`vlmhost bench` measures every stage and says so in JSON; shapes need no model.
 
 Usage: bench.py VLMHOST SOURCE_FOLDER
 """
@@ -7,8 +7,33 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 vlmhost, source = sys.argv[1], pathlib.Path(sys.argv[2])
+
+
+def run(*arguments):
+    return subprocess.run([vlmhost, "bench", *arguments], check=True, capture_output=True, text=True, timeout=300)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    tiny = ["--shape", "tiny", "--checkpoints", folder, "--runs", "2", "--starts", "1", "--context", "96"]
+    text = run(*tiny, "--json").stdout
+    report = json.loads(text)
+    assert report["machine"]["operations_per_s"] > 0 and report["machine"]["read_bytes_per_s"] > 0, report
+    for stage in ("preprocess", "encode", "connect", "prefill 96", "first token", "decode x1", "decode x4", "decode x8"):
+        assert 0 < report["stages"][stage]["ms"]["median"], (stage, report)
+    assert report["start"]["peak_mb"]["median"] < 200, "the memory of the measuring process was counted"
+    assert report["start"]["first_token_ms"]["median"] > report["start"]["compute_ms"]["median"] > 0
+    old = pathlib.Path(folder) / "old.json"
+    old.write_text(text)
+    assert "compared with" in run(*tiny, "--compare", str(old)).stdout
+    scaling = json.loads(run(*tiny, "--scaling", "--json", "--decode-steps", "2").stdout)
+    assert len(scaling["prompt length"]) == 12 and scaling["threads"] and scaling["batch"], scaling
+    for wrong in (["--shape", "huge"], ["--shape", "tiny", "--batches", "1,,2"], ["--shape", "tiny", "--model", "x"],
+                  ["--shape", "tiny", "--compare", "missing.json"]):
+        failed = subprocess.run([vlmhost, "bench", *wrong, "--checkpoints", folder], capture_output=True, text=True)
+        assert failed.returncode == 1 and "error:" in failed.stderr, (wrong, failed)
 model = source / "models/rx-small"
 if not (model / "model.safetensors").exists():
     print("skipped: models/rx-small has no weights")

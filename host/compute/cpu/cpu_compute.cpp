@@ -154,7 +154,6 @@ std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options) {
     CpuOptions cpu_options;
     cpu_options.mode = parse_precision(options.dtype);
     cpu_options.weights = parse_weights(options.weights, cpu_options.mode);
-    if (options.threads != 0) ThreadPool::global().set_threads(options.threads);
     return std::make_shared<CpuCompute>(cpu_options);
 }
 

@@ -135,7 +135,8 @@ class CpuCompute final : public Device {
     vlm_compute table_{};
 };
 
-/** The device for open_device("cpu"): "auto" is bf16 where the processor multiplies bf16 (AVX512_BF16, AMX), else f32.
+/** The device for open_device("cpu"), which sets the threads of the shared pool: "auto" is bf16 where the processor
+ * multiplies bf16 (AVX512_BF16, AMX), else f32.
  *  @throws Error INVALID_ARGUMENT for an unknown dtype or weights, listing the known ones. */
 std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options);
 

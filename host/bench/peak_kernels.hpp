@@ -1,0 +1,25 @@
+/** @file peak_kernels.hpp
+ *  Loops that keep the arithmetic units busy and touch no memory.
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "host/bench/machine_peak.hpp"
+
+namespace vlm::bench {
+
+/** One loop. */
+struct PeakKernel {
+    const char* name;             ///< Number format and instruction set.
+    double operations;            ///< Multiplications and additions of one round.
+    void (*run)(int64_t rounds);  ///< Runs that many rounds on the calling thread.
+};
+
+/** The fastest loop for `type` at active_isa(). */
+PeakKernel peak_kernel(PeakType type);
+
+/** Sum of all bytes as words, read with the widest loads. `bytes` is a multiple of 1024. */
+uint64_t read_memory(const std::byte* data, int64_t bytes);
+
+}  // namespace vlm::bench
