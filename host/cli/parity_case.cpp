@@ -92,7 +92,11 @@ class Folder {
         std::map<std::string, Numbers> found;
         Listeners listeners;
         listeners.cancelled = nullptr;
-        listeners.tap = [&](const std::string& name, const vlm_tensor& tensor) { append(found[name], tensor); };
+        listeners.tap = [&](const std::string& name, const vlm_tensor& tensor) {
+            append(found[name], tensor);
+            // Views of different sizes are padded with NaN; the reference's padding is left out as well.
+            if (name == "pixel_values") std::erase_if(found[name].values, [](double v) { return std::isnan(v); });
+        };
 
         Request request;
         request.raw_prompt = true;

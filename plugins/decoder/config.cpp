@@ -208,6 +208,10 @@ void read_idefics(const Section& s, DecoderConfig& c) {
         fail(s, "cross_layer_interval", "a divisor of " + std::to_string(c.layers) + " layers");
     }
     c.cross_qk_norm = s.get<bool>("qk_layer_norms", false);
+    // Written by the first release of the family; its blocks have a gated MLP with `hidden_act` whatever stands here.
+    s.expect<std::string>("cross_layer_activation_function", "swiglu");
+    s.expect("word_embed_proj_dim", c.hidden_size);
+    s.ignore({"ffn_dim"});  // The width of the MLP is `intermediate_size`.
     // Not as a section: its other keys are the vision encoder's.
     const nlohmann::json* vision = s.find("vision_config");
     if (vision != nullptr && vision->is_object() && vision->contains("embed_dim")) {

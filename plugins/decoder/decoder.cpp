@@ -24,6 +24,11 @@ void Decoder::describe(vlm_backbone_description& description) const {
     description.hidden_size = config_.visual_size;
     description.output_size = config_.total_vocab();
     description.max_positions = config_.max_positions;
+    // These two kinds stretch the positions that the model was trained with; the others write the stretched number.
+    const auto kind = config_.rope.kind;
+    if (kind == RopeConfig::Kind::linear || kind == RopeConfig::Kind::dynamic)
+        description.max_positions =
+            static_cast<int64_t>(static_cast<double>(config_.max_positions) * std::max(1.0, config_.rope.factor));
     description.layers = config_.layers;
     description.output = VLM_OUTPUT_LOGITS;
     description.delivery = config_.cross_interval > 0 ? VLM_DELIVERY_CROSS_ATTENTION : VLM_DELIVERY_INLINE;

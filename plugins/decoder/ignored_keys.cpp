@@ -31,6 +31,10 @@ constexpr std::string_view kNoEffect[] = {
     "pruned_heads",
     "keys_to_ignore_at_inference",
     "max_sequence_length",
+    "neftune_noise_alpha",
+    "is_llama_config",
+    "transformers.js_config",
+    "moe_config",
     "unsloth_fixed",
     "unsloth_version",
     "cache_implementation",
@@ -45,6 +49,7 @@ constexpr std::string_view kOtherStages[] = {
     "perceiver_config",
     "text_config",
     "use_resampler",
+    "pixel_shuffle_factor",
     "patch_size",
     "num_channels",
     "image_size",
@@ -86,6 +91,7 @@ constexpr std::string_view kMustBeOff[] = {
     "rope_scaling",
     "rope_parameters",
     "qk_layer_norms",
+    "rope_interleaved",
 };
 
 template <size_t N>

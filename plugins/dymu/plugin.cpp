@@ -72,7 +72,9 @@ class Dymu : public TokenReducer {
         const Scratch partner = ops.create({even}, VLM_DTYPE_I32);
         ops.argmax(scores, best, partner);
         const int64_t count = ops.merge_map(best, partner, threshold, limit, view.protected_tokens, groups);
-        return count == view.tokens ? 0 : count;
+        // By threshold, a layer in which nothing merges still puts the even tokens in front of the odd ones, as in
+        // every other layer: the pairs of the next layer depend on it.
+        return count == view.tokens && thresholds_.empty() ? 0 : count;
     }
 
   private:

@@ -14,7 +14,8 @@ namespace {
 /** Epsilon of torch.nn.functional.normalize. */
 constexpr float kLengthEps = 1e-12F;
 
-/** The block of each view; one of its own when the tower made no grid. All views have the same number of positions. */
+/** The block of each view, `tokens` being its positions; one of its own when the tower made no grid. Where tokens stand
+ * outside of the grids (class tokens), all views must have the same number of positions. */
 std::vector<vlm_token_block> views_of(const Layout& layout) {
     std::vector<vlm_token_block> views;
     for (const auto& block : layout.blocks())
@@ -23,9 +24,14 @@ std::vector<vlm_token_block> views_of(const Layout& layout) {
         views.push_back(make_struct<vlm_token_block>());
         views.back().flags = VLM_BLOCK_FLAG_GLOBAL;
     }
-    if (layout.tokens() % static_cast<int64_t>(views.size()) != 0)
+    int64_t in_grids = 0;
+    for (const auto& view : views) in_grids += view.tokens;
+    if (in_grids == layout.tokens()) return views;
+    const auto count = static_cast<int64_t>(views.size());
+    if (layout.tokens() % count != 0)
         throw invalid_argument("features: " + std::to_string(layout.tokens()) + " positions in " +
-                               std::to_string(views.size()) + " views, expected views of equal size");
+                               std::to_string(count) + " views, expected views of equal size");
+    for (auto& view : views) view.tokens = layout.tokens() / count;
     return views;
 }
 
@@ -80,7 +86,8 @@ ConnectorPlan Perceiver::plan(const Layout& layout, int32_t /*width*/, int32_t /
         plan.layout.append(block);
     }
     plan.rows = plan.layout.tokens();
-    const int64_t rows = layout.tokens() / static_cast<int64_t>(views.size());
+    int64_t rows = 0;
+    for (const auto& view : views) rows = std::max(rows, view.tokens);
     const int64_t q_size = int64_t{c.heads} * c.head_dim;
     const int64_t kv_size = int64_t{c.kv_heads} * c.head_dim;
     const int64_t projecting = rows * (c.input + c.projection + c.hidden);
@@ -123,15 +130,20 @@ void Perceiver::connect(const Run& run, std::span<const vlm_connector_input> inp
             ops.copy(features, tokens);
         } else {
             const Layout layout(inputs[i].layout);
-            const auto views = static_cast<int64_t>(views_of(layout).size());
+            auto blocks = views_of(layout);
+            const auto views = static_cast<int64_t>(blocks.size());
             if (views > 1 && features.size(0) != layout.tokens())
                 throw invalid_argument("features: " + std::to_string(features.size(0)) + " rows stand for " +
                                        std::to_string(layout.tokens()) + " positions in " + std::to_string(views) +
                                        " views; reduce behind the connector, or do not cut the image");
-            const int64_t rows = features.size(0) / views;
+            if (views == 1) blocks[0].tokens = features.size(0);  // fewer when a reducer stands before
             tokens = tokens.rows(0, views * config_.latents);
-            for (int64_t view = 0; view < views; ++view)
-                resample(ops, features.rows(view * rows, rows), tokens.rows(view * config_.latents, config_.latents));
+            int64_t row = 0;
+            for (int64_t view = 0; view < views; ++view) {
+                const int64_t rows = blocks[static_cast<size_t>(view)].tokens;
+                resample(ops, features.rows(row, rows), tokens.rows(view * config_.latents, config_.latents));
+                row += rows;
+            }
         }
         run.tap("connector", tokens);
         outputs[i].rows = tokens.size(0);

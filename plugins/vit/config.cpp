@@ -50,6 +50,12 @@ void read_switches(const sdk::Config& config, const std::string& type, VitConfig
         if (!config.get("use_absolute_position_embeddings", true)) c.positions = Positions::none;
     } else if (type == "intern_vit_6b") {
         config.ignore({"qkv_bias", "use_flash_attn", "drop_path_rate"});
+        // The files name the parameters of experts that the tower does not have.
+        config.expect("use_moe", false);
+        config.ignore({"capacity_factor", "eval_capacity_factor", "laux_allreduce", "moe_coeff_ratio",
+                       "moe_intermediate_size", "moe_output_scale", "noisy_gate_policy", "num_experts",
+                       "num_routed_experts", "num_shared_experts", "shared_expert_intermediate_size", "use_residual",
+                       "use_rts", "use_weighted_residual"});
         c.qk_norm = config.get("qk_normalization", true);
         c.rms_norm = config.choice<bool>("norm_type", "rms_norm", {{"layer_norm", false}, {"rms_norm", true}});
     } else if (c.rotary) {
@@ -81,7 +87,9 @@ void read_switches(const sdk::Config& config, const std::string& type, VitConfig
         config.ignore({"vision_model_name"});  // Where the weights came from.
     }
     if (c.pooling == Pooling::attention_head && !config.get("vision_use_head", true)) c.pooling = Pooling::none;
-    config.ignore({"vision_use_head", "projection_dim", "qkv_bias"});
+    // What hub files carry in this section without any effect: keys of other parts, and how the tower was trained.
+    config.ignore({"vision_use_head", "projection_dim", "qkv_bias", "vocab_size", "num_image_tokens",
+                   "projector_hidden_act", "num_positions", "max_image_size", "size", "use_base_siglip"});
 }
 
 void read_features(const sdk::Config& config, VitConfig& c) {
@@ -98,6 +106,7 @@ void read_features(const sdk::Config& config, VitConfig& c) {
                                         {{"default", true}, {"patch", true}, {"full", false}, {"cls_patch", false}});
     c.pooled = c.pooling != Pooling::none && config.get("pooled", c.pooling == Pooling::class_token && !chosen &&
                                                                       !config.has("vision_feature_select_strategy"));
+    c.always_tiles = config.get("always_tiles", false);
     c.pad_to_square = config.get("pad_to_square", false);
     if (c.pad_to_square || config.has("image_aspect_ratio"))
         c.pad_to_square = config.choice<bool>("image_aspect_ratio", c.pad_to_square ? "pad" : "square",

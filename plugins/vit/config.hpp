@@ -90,6 +90,7 @@ struct VitConfig {
      * the last hidden state. */
     std::vector<int32_t> feature_layers;
     bool drop_prefix = false;    ///< The features leave out the class token (and registers).
+    bool always_tiles = false;   ///< Tiles whatever the image processor's file says, as the family's processor does.
     bool pad_to_square = false;  ///< Preprocessing pads to a square of the mean colour first (LLaVA-1.5).
 
     int32_t head_dim() const { return static_cast<int32_t>(hidden / heads); }

@@ -4,6 +4,7 @@
 #include "encoder.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "preprocess.hpp"
 
@@ -25,6 +26,21 @@ struct Encoder::Job {
     sdk::Layout layout;
 };
 
+namespace {
+
+/** The part of a view `[1, 3, height, width]` that is not padding, which preprocessing marked by NaN. */
+Tensor without_padding(const Ops& ops, const Tensor& view) {
+    const auto count = [](std::span<const float> values) {
+        return static_cast<int64_t>(std::find_if(values.begin(), values.end(), [](float v) { return std::isnan(v); }) -
+                                    values.begin());
+    };
+    const Tensor channel = view.slice(1, 0, 1);
+    const auto row = ops.download<float>(channel.slice(2, 0, 1)), column = ops.download<float>(channel.slice(3, 0, 1));
+    return view.slice(2, 0, count(column)).slice(3, 0, count(row));
+}
+
+}  // namespace
+
 Encoder::Encoder(const sdk::ComponentConfig& c)
     : host_(c.host), config_(read_config(c)), preprocess_(read_preprocess_config(c, config_)), tower_(config_) {}
 
@@ -39,10 +55,10 @@ void Encoder::describe(vlm_vision_description& d) const {
 
 sdk::VisionPlan Encoder::plan(int32_t width, int32_t height) const {
     const Geometry g = make_geometry(preprocess_, config_, width, height);
-    const int32_t rows = g.height / config_.patch_height, columns = g.width / config_.patch_width;
     sdk::VisionPlan plan;
     plan.pixel_shape = pixel_shape(config_, g);
     for (const View& view : g.views) {
+        const int32_t rows = view.height / config_.patch_height, columns = view.width / config_.patch_width;
         if (!config_.drop_prefix)
             for (int32_t i = 0; i < config_.prefix(); ++i) plan.layout.special();
         plan.layout.grid(rows, columns, view.global ? VLM_BLOCK_FLAG_GLOBAL : 0, view.region, view.tile_row,
@@ -51,7 +67,8 @@ sdk::VisionPlan Encoder::plan(int32_t width, int32_t height) const {
     plan.feature_rows = plan.layout.tokens();
     const auto views = static_cast<int64_t>(g.views.size());
     plan.pooled_rows = config_.pooled ? views : 0;
-    plan.workspace_bytes = tower_.workspace_bytes(views * (int64_t{rows} * columns + config_.prefix()));
+    const int64_t patches = int64_t{g.height / config_.patch_height} * (g.width / config_.patch_width);
+    plan.workspace_bytes = tower_.workspace_bytes(views * (patches + config_.prefix()));
     return plan;
 }
 
@@ -124,11 +141,14 @@ void Encoder::encode(const sdk::Run& run, std::span<const Tensor> pixels, std::s
             continue;
         }
         p.expect_shape({-1, config_.channels, -1, -1}, "pixels");
-        const Grid grid{static_cast<int32_t>(p.size(2) / config_.patch_height),
-                        static_cast<int32_t>(p.size(3) / config_.patch_width)};
-        if (grid.patches() < 1) throw sdk::invalid_argument("pixels: smaller than one patch");
-        for (int64_t v = 0; v < p.size(0); ++v)
-            views.push_back({p.rows(v, 1), grid, static_cast<int32_t>(i), static_cast<int32_t>(v), nullptr});
+        for (int64_t v = 0; v < p.size(0); ++v) {
+            const Tensor view =
+                config_.positions == Positions::fraction ? without_padding(ops, p.rows(v, 1)) : p.rows(v, 1);
+            const Grid grid{static_cast<int32_t>(view.size(2) / config_.patch_height),
+                            static_cast<int32_t>(view.size(3) / config_.patch_width)};
+            if (grid.patches() < 1) throw sdk::invalid_argument("pixels: smaller than one patch");
+            views.push_back({view, grid, static_cast<int32_t>(i), static_cast<int32_t>(v), nullptr});
+        }
     }
     // Reducers need each view alone. Otherwise views share a pass until there are enough rows for the processor.
     constexpr int64_t kEnoughRows = 4096;

@@ -41,14 +41,9 @@ class Chain {
     int32_t step() const { return at_; }
     void view(bool global, int32_t tile_row = 0, int32_t tile_column = 0,
               const sdk::Region& region = sdk::kWholeImage) {
-        if (!geometry_.views.empty() && (geometry_.height != size_.height || geometry_.width != size_.width))
-            throw sdk::invalid_argument("preprocessing makes views of " + std::to_string(geometry_.width) + " x " +
-                                        std::to_string(geometry_.height) + " and " + std::to_string(size_.width) +
-                                        " x " + std::to_string(size_.height) +
-                                        " pixels; a tower takes one size at a time");
-        geometry_.height = size_.height;
-        geometry_.width = size_.width;
-        geometry_.views.push_back({at_, global, tile_row, tile_column, region});
+        geometry_.height = std::max(geometry_.height, size_.height);
+        geometry_.width = std::max(geometry_.width, size_.width);
+        geometry_.views.push_back({at_, global, tile_row, tile_column, region, size_.height, size_.width});
     }
 
   private:
@@ -242,8 +237,8 @@ Size bounded(const PreprocessConfig& c, Size from) {
     return {std::max(from.height, c.shortest_edge), std::max(from.width, c.shortest_edge)};
 }
 
-/** Idefics2 with `do_image_splitting`: the quarters of the picture, then the whole. Each is resized by itself; views of
- * one picture must come out equal, which they do when the picture's sides are even or the longest edge binds. */
+/** Idefics2 with `do_image_splitting`: the quarters of the picture, then the whole. Each is resized by itself, so that
+ * their sizes differ unless an edge of the rule binds for all. */
 void quarters(Geometry& g, const PreprocessConfig& c, int32_t width, int32_t height) {
     const int32_t x = width / 2, y = height / 2;
     for (int32_t i = 0; i < 4 && c.split; ++i) {
@@ -341,11 +336,18 @@ Geometry make_geometry(const PreprocessConfig& c, const VitConfig& tower, int32_
         }
     }
     const int32_t block_h = tower.patch_height * tower.merge, block_w = tower.patch_width * tower.merge;
-    if (g.height < block_h || g.width < block_w ||
-        (tower.merge > 1 && (g.height % block_h != 0 || g.width % block_w != 0)))
-        throw sdk::invalid_argument("preprocessing makes views of " + std::to_string(g.width) + " x " +
-                                    std::to_string(g.height) + " pixels, which the tower cannot cut into blocks of " +
-                                    std::to_string(block_w) + " x " + std::to_string(block_h));
+    for (const View& view : g.views) {
+        const auto size = std::to_string(view.width) + " x " + std::to_string(view.height);
+        if (tower.positions != Positions::fraction && (view.height != g.height || view.width != g.width))
+            throw sdk::invalid_argument("preprocessing makes views of " + size + " and of up to " +
+                                        std::to_string(g.width) + " x " + std::to_string(g.height) +
+                                        " pixels; this tower takes one size at a time");
+        if (view.height < block_h || view.width < block_w ||
+            (tower.merge > 1 && (view.height % block_h != 0 || view.width % block_w != 0)))
+            throw sdk::invalid_argument("preprocessing makes views of " + size +
+                                        " pixels, which the tower cannot cut into blocks of " +
+                                        std::to_string(block_w) + " x " + std::to_string(block_h));
+    }
     return g;
 }
 

@@ -1,9 +1,9 @@
 /** @file geometry.hpp
  *  Which pixels of a picture a tower sees, from its size alone.
  *
- *  Preprocessing is a chain of exact 8-bit steps (resize, crop or pad) that ends in tiles of equal size. The chain is
- * computed before anything is decoded, so that the host can plan; `preprocess.hpp` then carries it out. The rules are
- * those of the image processors of transformers 5.23 on Pillow, named beside each function.
+ *  Preprocessing is a chain of exact 8-bit steps (resize, crop or pad) that ends in views, as a rule of equal size. The
+ * chain is computed before anything is decoded, so that the host can plan; `preprocess.hpp` then carries it out. The
+ * rules are those of the image processors of transformers 5.23 on Pillow, named beside each function.
  */
 #pragma once
 #include <array>
@@ -65,11 +65,12 @@ struct View {
     bool global = true;
     int32_t tile_row = 0, tile_column = 0;
     sdk::Region region = sdk::kWholeImage;
+    int32_t height = 0, width = 0;
 };
 
-/** Everything about one picture. All views have the same size. */
+/** Everything about one picture. Only towers that place patches by fractions take views of different sizes. */
 struct Geometry {
-    int32_t height = 0, width = 0;  ///< Of each view.
+    int32_t height = 0, width = 0;  ///< Of the largest view: smaller ones are padded to it.
     std::vector<Step> steps;
     std::vector<View> views;
 };

@@ -4,6 +4,7 @@
 #include "preprocess.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace vlm::vit {
 namespace {
@@ -13,6 +14,18 @@ struct Picture {
     const uint8_t* pixels;
     int32_t width, height;
 };
+
+/** Puts a view into the top left corner of a larger one. The rest is NaN, which no tower may read: padding tells by it
+ * where each view ends, and a mistake shows at once. */
+void write_padded(const View& view, const Geometry& g, std::span<const float> from, std::span<float> to) {
+    const auto width = static_cast<size_t>(view.width), full_width = static_cast<size_t>(g.width);
+    const auto height = static_cast<size_t>(view.height), full_height = static_cast<size_t>(g.height);
+    std::fill(to.begin(), to.end(), std::numeric_limits<float>::quiet_NaN());
+    for (size_t channel = 0; channel < 3; ++channel)
+        for (size_t y = 0; y < height; ++y)
+            std::copy_n(from.data() + (channel * height + y) * width, width,
+                        to.data() + (channel * full_height + y) * full_width);
+}
 
 /** Cuts a normalised view `[3, height, width]` into rows of patches in blocks of merge x merge; a patch is [channel,
  * frame, y, x], every frame the same picture (`Qwen2VLImageProcessorPil.patchify`). */
@@ -62,14 +75,20 @@ void make_pixels(const vlm_image_service& service, const PreprocessConfig& confi
                                          " x " + std::to_string(step.height) + " pixels");
     }
     const size_t view_size = size_t{3} * static_cast<size_t>(g.height) * static_cast<size_t>(g.width);
-    std::vector<float> block(tower.rotary ? view_size : 0);
+    std::vector<float> block;
     for (size_t v = 0; v < g.views.size(); ++v) {
         const Picture view = picture(g.views[v].step);
-        float* to = tower.rotary ? block.data() : out.subspan(v * view_size, view_size).data();
+        const bool padded = view.height != g.height || view.width != g.width;
+        if (tower.rotary || padded) block.resize(view_size);
+        const auto place = tower.rotary ? std::span<float>() : out.subspan(v * view_size, view_size);
+        float* to = tower.rotary || padded ? block.data() : place.data();
         const vlm_status status = service.normalize(view.pixels, view.width, view.height, config.rescale,
                                                     config.mean.data(), config.std.data(), to);
         if (status != VLM_STATUS_OK) throw sdk::Error(status, "the image service cannot normalise a picture");
-        if (tower.rotary) write_blocks(tower, g.height, g.width, block, out);
+        if (tower.rotary)
+            write_blocks(tower, g.height, g.width, block, out);
+        else if (padded)
+            write_padded(g.views[v], g, block, place);
     }
 }
 

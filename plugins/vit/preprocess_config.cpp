@@ -34,6 +34,7 @@ constexpr Kind kKinds[] = {
     {"IdeficsImageProcessor", Cut::single, true, false, true, VLM_RESAMPLE_BICUBIC, false},
     {"Idefics2ImageProcessor", Cut::bounded, true, false, false, VLM_RESAMPLE_BILINEAR, false},
     {"Idefics3ImageProcessor", Cut::splitting, true, false, false, VLM_RESAMPLE_LANCZOS, false},
+    {"SmolVLMImageProcessor", Cut::splitting, true, false, false, VLM_RESAMPLE_LANCZOS, false},
     {"GotOcr2ImageProcessor", Cut::tiles, true, false, true, VLM_RESAMPLE_BICUBIC, false},
     {"Qwen2VLImageProcessor", Cut::smart, true, false, true, VLM_RESAMPLE_BICUBIC, false},
     {"Qwen2_5_VLImageProcessor", Cut::smart, true, false, true, VLM_RESAMPLE_BICUBIC, false},
@@ -173,7 +174,8 @@ PreprocessConfig read_preprocess_config(const sdk::ComponentConfig& component, c
     } else if (kind.cut == Cut::tiles) {
         p.min_tiles = static_cast<int32_t>(config.integer("min_patches", 1, 1, 1024));
         p.max_tiles = static_cast<int32_t>(config.integer("max_patches", 12, 1, 1024));
-        if (!config.get("crop_to_patches", false) || p.max_tiles == 1) p.cut = Cut::single;
+        const bool tiles = config.get("crop_to_patches", false) || tower.always_tiles;
+        if (!tiles || p.max_tiles == 1) p.cut = Cut::single;
     } else if (kind.cut == Cut::bounded) {
         p.split = config.get("do_image_splitting", false);
     } else if (kind.cut == Cut::splitting) {
@@ -208,6 +210,8 @@ PreprocessConfig read_preprocess_config(const sdk::ComponentConfig& component, c
                    "image_grid_pinpoints",
                    "return_row_col_info",
                    "use_thumbnail",
+                   "aspect_ratio_setting",
+                   "video_sampling",
                    "max_pixels",
                    "min_pixels",
                    "image_aspect_ratio",

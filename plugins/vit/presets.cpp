@@ -223,6 +223,8 @@ Preset preset_of(const std::string& model_type) {
         {"idefics2", idefics2},
         {"idefics3_vision", idefics3},
         {"idefics3", idefics3},
+        {"smolvlm_vision", idefics3},
+        {"smolvlm", idefics3},
         {"blip_2_vision_model", eva},
         {"instructblip_vision_model", eva},
         {"internvl_vision", internvl},

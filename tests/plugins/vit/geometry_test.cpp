@@ -91,4 +91,19 @@ TEST(Geometry, RefusesWhatWouldTakeAllMemory) {
     EXPECT_THROW(clip.at(70000, 70000), vlm::sdk::Error);
 }
 
+TEST(Geometry, QuartersKeepTheirOwnSizeWhereTheTowerPlacesPatchesByFractions) {
+    const char* preprocessor = R"({"image_processor_type": "Idefics2ImageProcessor", "do_image_splitting": true,
+                                   "size": {"shortest_edge": 378, "longest_edge": 980}})";
+    const Geometry g = Case(R"({"model_type": "idefics2", "patch_size": 14})", preprocessor).at(1081, 1440);
+    ASSERT_EQ(g.views.size(), 5u);
+    EXPECT_EQ(g.views[0].width, 540);
+    EXPECT_EQ(g.views[1].width, 541);  // the right half has the odd column
+    EXPECT_EQ(g.views[0].height, 720);
+    EXPECT_TRUE(g.views[4].global);
+    EXPECT_EQ(g.views[4].height, 980);
+    EXPECT_EQ(g.views[4].width, 735);  // int(980 * 1081 / 1440)
+    EXPECT_EQ(g.height, 980);          // smaller views are padded to the largest
+    EXPECT_THROW(Case(R"({"model_type": "siglip_vision_model"})", preprocessor).at(1081, 1440), vlm::sdk::Error);
+}
+
 }  // namespace
