@@ -15,6 +15,7 @@
 #include <functional>
 
 #include "host/check/rules.hpp"
+#include "host/plugin/loader.hpp"
 #include "host/services/run.hpp"
 
 namespace vlm {
@@ -127,11 +128,10 @@ void structs_of_any_size(const CheckOptions& options) {
             unsigned char later[64];
         } longer;
         std::memset(longer.later, 0xFF, sizeof(longer.later));
-        const vlm_host_info host = Subject::host();
         ReasonBuffer reason(512);
         longer.config.struct_size = sizeof(longer);
         longer.config.abi_version = VLM_ABI_VERSION + 1;
-        longer.config.host = &host;
+        longer.config.host = &host_info({});
         longer.config.config = {options.options.data(), options.options.size()};
         longer.config.model = {options.model.data(), options.model.size()};
         longer.config.preprocessor = {"{}", 2};

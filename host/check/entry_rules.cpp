@@ -3,10 +3,10 @@
  */
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <thread>
 
 #include "host/check/elf.hpp"
+#include "host/check/identity.hpp"
 #include "host/check/rules.hpp"
 #include "host/services/run.hpp"
 
@@ -134,19 +134,13 @@ void identity_is_complete(const CheckOptions& options) {
         return std::string(value);
     };
     const std::string id = text(plugin.id, "id");
-    static const std::regex reverse_dns(R"([a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*){2,})");
-    must(std::regex_match(id, reverse_dns),
-         "its id '" + id + "' is not in reverse-DNS form, such as com.example.plugin");
+    must(is_plugin_id(id), "its id '" + id + "' is not in reverse-DNS form, such as com.example.plugin");
     text(plugin.name, "name");
     text(plugin.vendor, "vendor");
     const std::string version = text(plugin.version, "version");
-    static const std::regex semantic(
-        R"((0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?)");
-    must(std::regex_match(version, semantic), "its version '" + version + "' is not semantic, such as 1.2.0");
+    must(is_semantic_version(version), "its version '" + version + "' is not semantic, such as 1.2.0");
     const std::string license = text(plugin.license, "licence");
-    static const std::regex spdx(
-        R"(\(*(LicenseRef-)?[A-Za-z0-9][A-Za-z0-9.+-]*\)*( (AND|OR|WITH) \(*(LicenseRef-)?[A-Za-z0-9][A-Za-z0-9.+-]*\)*)*)");
-    must(std::regex_match(license, spdx),
+    must(is_spdx_expression(license),
          "its licence '" + license + "' is no SPDX expression, such as Apache-2.0 or LicenseRef-Vendor");
     if (plugin.capabilities != nullptr)
         must(nlohmann::json::parse(plugin.capabilities, nullptr, false).is_object(),

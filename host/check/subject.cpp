@@ -79,11 +79,10 @@ std::vector<std::pair<std::string, const vlm_component_api*>> Subject::interface
 
 Created create(const vlm_component_api& api, const std::string& config, const std::string& model) {
     ReasonBuffer reason(512);
-    const vlm_host_info host = Subject::host();
     vlm_component_config c{};
     c.struct_size = sizeof(c);
     c.abi_version = VLM_ABI_VERSION;
-    c.host = &host;
+    c.host = &host_info({});  // lives as long as the process (VLM-H-01): components may keep it
     c.config = {config.data(), config.size()};
     c.model = {model.data(), model.size()};
     c.preprocessor = {"{}", 2};

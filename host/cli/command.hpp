@@ -16,14 +16,15 @@ constexpr int kCancelled = 130;  ///< Ctrl-C, as shells report it.
 
 using Arguments = std::vector<std::string>;
 
-int run_command(const Arguments& arguments);        ///< The main job: answer about images.
-int plugins_command(const Arguments& arguments);    ///< List plugins.
-int check_command(const Arguments& arguments);      ///< Check a plugin against the contract.
-int bench_command(const Arguments& arguments);      ///< Measure.
-int keygen_command(const Arguments& arguments);     ///< Make a key to sign plugins with.
-int sign_command(const Arguments& arguments);       ///< Write and sign the manifest beside a plugin.
-int verify_command(const Arguments& arguments);     ///< Is a plugin the one that was signed?
-int parity_command(const Arguments& arguments);     ///< Compare with reference tensors.
-int calibrate_command(const Arguments& arguments);  ///< Find a reducer's settings on pictures.
+int run_command(const Arguments& arguments);         ///< The main job: answer about images.
+int plugins_command(const Arguments& arguments);     ///< List plugins.
+int check_command(const Arguments& arguments);       ///< Check a plugin against the contract.
+int bench_command(const Arguments& arguments);       ///< Measure.
+int new_plugin_command(const Arguments& arguments);  ///< Write a plugin project that builds and passes the checker.
+int keygen_command(const Arguments& arguments);      ///< Make a key to sign plugins with.
+int sign_command(const Arguments& arguments);        ///< Write and sign the manifest beside a plugin.
+int verify_command(const Arguments& arguments);      ///< Is a plugin the one that was signed?
+int parity_command(const Arguments& arguments);      ///< Compare with reference tensors.
+int calibrate_command(const Arguments& arguments);   ///< Find a reducer's settings on pictures.
 
 }  // namespace vlm::cli
