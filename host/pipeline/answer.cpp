@@ -10,6 +10,7 @@
 #include "host/pipeline/pipeline.hpp"
 #include "host/pipeline/post_process.hpp"
 #include "host/pipeline/prompt.hpp"
+#include "host/pipeline/reread.hpp"
 #include "host/pipeline/visual.hpp"
 
 namespace vlm {
@@ -57,6 +58,7 @@ class Answering {
                 trace_);
         else
             evaluate(sequences);
+        read_again(requests, sequences, request_of);
         for (size_t i = 0; i < sequences.size(); ++i) collect(sequences[i], results[request_of[i]]);
         if (requests.size() == 1)
             results[0].reductions.insert(results[0].reductions.end(),
@@ -72,6 +74,16 @@ class Answering {
     }
 
   private:
+    /** Doubtful rows a second time, where the manifest wants it. */
+    void read_again(const std::vector<Request>& requests, std::vector<Sequence>& sequences,
+                    const std::vector<size_t>& request_of) {
+        if (pipeline_.manifest().image.reread.below <= 0 || rows_.empty()) return;
+        std::vector<ReadRow> rows;
+        for (size_t i = 0; i < sequences.size(); ++i)
+            rows.push_back({&rows_[i], &sequences[i], pipeline_.render_prompt(requests[request_of[i]])});
+        reread(pipeline_, run_, hooks_, rows, options_, trace_);
+    }
+
     void add_sequences(const Request& request, Result& result, std::vector<Sequence>& sequences) {
         const auto parts = split_pages(request.images, pipeline_.manifest().image);
         std::vector<const NamedImage*> images;
@@ -98,6 +110,7 @@ class Answering {
             sequence.segments = segments_of(prompt, sequence.images);
             sequences.push_back(std::move(sequence));
         }
+        if (each_alone) rows_.insert(rows_.end(), parts.begin(), parts.end());
     }
 
     /** Late fusion: every text alone, the images beside them. */
@@ -167,6 +180,7 @@ class Answering {
     HookService hooks_;
     Run run_;
     Trace& trace_;
+    std::vector<PagePart> rows_;  ///< Of each sequence, when pages are cut into rows.
 };
 
 }  // namespace

@@ -73,12 +73,27 @@ RowOptions read_rows(json::Value value) {
     return rows;
 }
 
+RereadManifest read_reread(json::Value value) {
+    value.check_keys({"below", "margins"});
+    RereadManifest reread;
+    reread.below = value["below"].as_number(0, 1);
+    constexpr size_t kMost = 8;
+    const auto margins = value["margins"].as_array();
+    if (margins.empty() || margins.size() > kMost) throw value["margins"].error("must hold 1 to 8 margins");
+    for (const auto& margin : margins) reread.margins.push_back(margin.as_number(0, 4));
+    return reread;
+}
+
 ImageManifest read_image(json::Value value) {
-    value.check_keys({"split", "rows", "mark_positions", "max_pixels"});
+    value.check_keys({"split", "rows", "mark_positions", "reread", "max_pixels"});
     ImageManifest image;
     image.split_rows = value.contains("split") && value["split"].as_one_of({"none", "rows"}) == "rows";
     if (const auto rows = value.find_set("rows")) image.rows = read_rows(*rows);
     image.mark_positions = value.get_or("mark_positions", false);
+    if (const auto reread = value.find_set("reread")) {
+        if (!image.split_rows) throw reread->error("needs \"split\": \"rows\": only rows are read again");
+        image.reread = read_reread(*reread);
+    }
     if (const auto pixels = value.find_set("max_pixels")) image.max_pixels = pixels->as_int(1, int64_t{1} << 32);
     return image;
 }

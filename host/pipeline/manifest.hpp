@@ -37,11 +37,18 @@ struct StageManifest {
     bool given = false;
 };
 
+/** Second readings of rows that the model doubted; see host/pipeline/reread.hpp. */
+struct RereadManifest {
+    double below = 0;             ///< Rows with a token less probable than this are read again; 0: never.
+    std::vector<double> margins;  ///< One more reading for each: the margin of its cut, see RowOptions.
+};
+
 /** How pages become images of the pipeline. */
 struct ImageManifest {
     bool split_rows = false;          ///< Cut pages into rows of text, one answer each.
     RowOptions rows;                  ///< How; see host/image/rows.hpp.
     bool mark_positions = false;      ///< Colour row images by column (models that were trained so).
+    RereadManifest reread;            ///< Of rows only.
     int64_t max_pixels = 64'000'000;  ///< Larger images are refused from their header.
 };
 

@@ -29,18 +29,26 @@ std::vector<PagePart> split_pages(const std::vector<NamedImage>& pages, const Im
         if (!options.split_rows) {
             parts.push_back({page,
                              static_cast<int>(i),
-                             {0, 0, static_cast<float>(page.image.width), static_cast<float>(page.image.height)}});
+                             {0, 0, static_cast<float>(page.image.width), static_cast<float>(page.image.height)},
+                             {},
+                             {}});
             continue;
         }
-        const LevelPage level = level_page(page.image, options.rows);
-        for (const Row& row : segment_rows(level, options.rows)) {
-            const Image cut = crop_row(level, row.box, options.rows);
-            parts.push_back({{page.name, options.mark_positions ? mark_positions(cut) : to_rgb(cut)},
-                             static_cast<int>(i),
-                             bounds(row)});
+        const auto level = std::make_shared<const LevelPage>(level_page(page.image, options.rows));
+        for (const Row& row : segment_rows(*level, options.rows)) {
+            PagePart part{{page.name, {}}, static_cast<int>(i), bounds(row), level, row.box};
+            part.image = cut_again(part, options, options.rows.margin);
+            parts.push_back(std::move(part));
         }
     }
     return parts;
+}
+
+NamedImage cut_again(const PagePart& part, const ImageManifest& options, double margin) {
+    RowOptions rows = options.rows;
+    rows.margin = margin;
+    const Image cut = crop_row(*part.level, part.box, rows);
+    return {part.image.name, options.mark_positions ? mark_positions(cut) : to_rgb(cut)};
 }
 
 }  // namespace vlm

@@ -131,6 +131,18 @@ TEST(Manifest, RefusesWrongTypesAndRanges) {
     }
 }
 
+TEST(Manifest, SecondReadingsAreOfRows) {
+    const auto image =
+        read(R"({"model": "m", "image": {"split": "rows", "reread": {"below": 0.9, "margins": [0.06, 0.3]}}})").image;
+    EXPECT_EQ(image.reread.below, 0.9);
+    EXPECT_EQ(image.reread.margins, (std::vector{0.06, 0.3}));
+    EXPECT_THAT(refusal(R"({"model": "m", "image": {"reread": {"below": 0.9, "margins": [0.1]}}})"), HasSubstr("rows"));
+    EXPECT_THAT(refusal(R"({"model": "m", "image": {"split": "rows", "reread": {"below": 0.9, "margins": []}}})"),
+                HasSubstr("margins"));
+    EXPECT_THAT(refusal(R"({"model": "m", "image": {"split": "rows", "reread": {"below": 2, "margins": [0.1]}}})"),
+                HasSubstr("below"));
+}
+
 TEST(Manifest, RefusesWhatIsNoJsonObject) {
     for (const char* text : {"", "[]", "3", "{", "{\"model\": \"x\"} extra", "{\"model\": \"x\",}", "{model: 1}"})
         EXPECT_NE(refusal(text), "") << text;
