@@ -12,6 +12,7 @@
 #include "host/base/error.hpp"
 #include "host/cli/parity_numbers.hpp"
 #include "host/cli/parity_padding.hpp"
+#include "host/cli/parity_shown.hpp"
 #include "host/image/decode.hpp"
 #include "host/json/document.hpp"
 #include "host/pipeline/generate.hpp"
@@ -67,7 +68,12 @@ class Folder {
     }
 
   private:
-    std::unique_ptr<Pipeline> open(const Json& test_case) const {
+    static std::string case_name(size_t index, const std::string& name) {
+        return "case" + std::to_string(index) + "." + name;
+    }
+
+    /** `mask`: the mask of the backbone instead of the checkpoint's own; "": that. */
+    std::unique_ptr<Pipeline> open(const Json& test_case, const std::string& mask = "") const {
         Json manifest = {{"model", std::filesystem::absolute(folder_).string()},
                          {"device", options_.device},
                          {"dtype", options_.dtype},
@@ -75,6 +81,7 @@ class Folder {
         const Json reducers = reducer_stages(folder_, test_case);
         if (!reducers.empty()) manifest["pipeline"]["token_reducers"] = reducers;
         if (wants_attention()) manifest["pipeline"]["backbone"]["options"]["tap_attention"] = true;
+        if (!mask.empty()) manifest["pipeline"]["backbone"]["options"]["mask"] = mask;
         OpenOptions open;
         open.plugin_folders = options_.plugin_folders;
         return Pipeline::open(Manifest::from_text(manifest.dump(), "parity manifest", folder_), open);
@@ -89,7 +96,7 @@ class Folder {
 
     CaseResult run_case(size_t index, const Json& test_case) {
         const auto pipeline = open(test_case);
-        std::map<std::string, Numbers> found;
+        Found found;
         Listeners listeners;
         listeners.cancelled = nullptr;
         listeners.tap = [&](const std::string& name, const vlm_tensor& tensor) {
@@ -112,6 +119,8 @@ class Folder {
             run_generating(*pipeline, request, test_case.value("answer", ""), index, listeners, found);
         else
             run_evaluating(*pipeline, request, listeners, found);
+        if (expected_->find(case_name(index, "full.logits")) != nullptr)
+            found["full.logits"] = logits_of(*open(test_case, "full"), request);
         return compare_all(index, found);
     }
 
@@ -125,7 +134,7 @@ class Folder {
     }
 
     void run_generating(const Pipeline& pipeline, const Request& request, const std::string& answer, size_t index,
-                        const Listeners& listeners, std::map<std::string, Numbers>& found) {
+                        const Listeners& listeners, Found& found) {
         HookService hooks(pipeline.reducers(), pipeline.device().allocator());
         Run run(pipeline.device().compute(), &listeners, hooks.abi());
         hooks.bind(&run);
@@ -143,8 +152,9 @@ class Folder {
         const bool in_sequence = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
         const auto segments = build_prompt(request.prompt, layouts, pipeline.recipe().prompt,
                                            pipeline.checkpoint().tokenizer(), in_sequence);
-        note_ids(segments, index, found);
-        note_places(segments, layouts, found);
+        if (const auto* ids = expected_->find(case_name(index, "input_ids")))
+            show_ids(segments, read_expected(*ids), found);
+        show_places(segments, layouts, found);
 
         {
             const auto context = pipeline.backbone().create_context(run, segment_tokens(segments) + 1);
@@ -153,11 +163,20 @@ class Folder {
             append(found["logits"], *outputs[0].rows.abi());
             append(found["llm.row_of_logits"], *outputs[0].row_of_output.abi());
         }
-        note_attention(pipeline.backbone().description().layers, found);
+        show_maps(segments, token_pointers, found);
+        show_attention(pipeline.backbone().description().layers, found);
         if (!answer.empty()) score(pipeline, segments, token_pointers, answer, hooks, found);
-        const auto* ids = expected_->find("case" + std::to_string(index) + ".generated_ids");
+        const auto* ids = expected_->find(case_name(index, "generated_ids"));
         if (ids == nullptr) return;
+        const int64_t steps = element_count(std::vector<int64_t>(ids->shape.begin(), ids->shape.end()));
         Listeners quiet;
+        if (const auto* best = expected_->find(case_name(index, "step_top5_ids"))) {
+            Run stepping(pipeline.device().compute(), &quiet, hooks.abi());
+            hooks.bind(&stepping);
+            show_best_logits(pipeline, stepping, segments, token_pointers, read_expected(*best), steps,
+                             options_.tolerance, found);
+            pipeline.device().end_run(stepping.context(VLM_ABI_VERSION));
+        }
         Run generating(pipeline.device().compute(), &quiet, hooks.abi());
         hooks.bind(&generating);
         std::vector<Sequence> sequences(1);
@@ -165,7 +184,7 @@ class Folder {
         sequences[0].images = tokens;
         GenerationOptions options;
         options.ignore_eos = true;
-        options.max_new_tokens = element_count(std::vector<int64_t>(ids->shape.begin(), ids->shape.end()));
+        options.max_new_tokens = steps;
         generate(pipeline, generating, sequences, options, {}, trace);
         auto& generated = found["generated_ids"];
         generated.integer = true;
@@ -178,8 +197,44 @@ class Folder {
         pipeline.device().end_run(generating.context(VLM_ABI_VERSION));
     }
 
+    /** Logits of a whole prompt, nothing else shown. */
+    static Numbers logits_of(const Pipeline& pipeline, const Request& request) {
+        HookService hooks(pipeline.reducers(), pipeline.device().allocator());
+        const Listeners quiet;
+        Run run(pipeline.device().compute(), &quiet, hooks.abi());
+        hooks.bind(&run);
+        Trace trace;
+        VisualStage visual{pipeline, run, hooks, trace};
+        std::vector<const NamedImage*> images;
+        for (const auto& image : request.images) images.push_back(&image);
+        const auto tokens = visual.encode(images, request.prompt, nullptr);
+        std::vector<TokenLayout> layouts;
+        std::vector<const VisualTokens*> pointers;
+        for (const auto& t : tokens) {
+            layouts.push_back(t->layout);
+            pointers.push_back(t.get());
+        }
+        const auto segments =
+            build_prompt(request.prompt, layouts, pipeline.recipe().prompt, pipeline.checkpoint().tokenizer(), true);
+        Numbers logits;
+        {
+            const auto context = pipeline.backbone().create_context(run, segment_tokens(segments));
+            const Backbone::Request prefill{context.get(), segments, pointers, VLM_LOGITS_ALL};
+            append(logits, *pipeline.backbone().run(run, {&prefill, 1}, pipeline.device().allocator())[0].rows.abi());
+        }
+        pipeline.device().end_run(run.context(VLM_ABI_VERSION));
+        return logits;
+    }
+
     static void run_evaluating(const Pipeline& pipeline, const Request& request, const Listeners& listeners,
-                               std::map<std::string, Numbers>& found) {
+                               Found& found) {
+        auto& ids = found["input_ids"];
+        ids.integer = true;
+        const auto texts = request.texts.empty() ? std::vector{request.prompt} : request.texts;
+        for (const auto& text : texts)
+            for (const auto& segment :
+                 build_prompt(text, {}, pipeline.recipe().prompt, pipeline.checkpoint().tokenizer(), true))
+                ids.values.insert(ids.values.end(), segment.ids.begin(), segment.ids.end());
         const auto result = pipeline.answer({request}, {}, listeners).front();
         // What post-processors showed is finished; the raw output stands in where none did.
         const std::string name = result.image_embeddings ? "text_embeds" : "logits";
@@ -191,7 +246,7 @@ class Folder {
     /** What a given answer costs: its ids follow the prompt, end-of-sequence behind them. */
     static void score(const Pipeline& pipeline, std::vector<Segment> segments,
                       std::span<const VisualTokens* const> images, const std::string& answer, HookService& hooks,
-                      std::map<std::string, Numbers>& found) {
+                      Found& found) {
         int64_t prompt = 0;
         for (const auto& segment : segments) prompt += static_cast<int64_t>(segment.ids.size());
         auto ids = pipeline.checkpoint().tokenizer().encode(answer, false);
@@ -218,83 +273,15 @@ class Folder {
         pipeline.device().end_run(run.context(VLM_ABI_VERSION));
     }
 
-    /** What stands where: text ids (-1: visual), modalities (0 visual, 1 text) and the grid of each image. */
-    static void note_places(const std::vector<Segment>& segments, const std::vector<TokenLayout>& layouts,
-                            std::map<std::string, Numbers>& found) {
-        Numbers ids{{}, true}, modalities{{}, true}, grids{{}, true};
-        for (const auto& segment : segments) {
-            for (const int32_t id : segment.ids) ids.values.push_back(id);
-            modalities.values.insert(modalities.values.end(), segment.ids.size(), 1);
-            if (segment.image < 0) continue;
-            ids.values.insert(ids.values.end(), static_cast<size_t>(segment.count), -1);
-            modalities.values.insert(modalities.values.end(), static_cast<size_t>(segment.count), 0);
-        }
-        for (const auto& layout : layouts)
-            for (const auto& block : layout.blocks())
-                if (block.kind == VLM_BLOCK_GRID) {
-                    grids.values.push_back(block.rows);
-                    grids.values.push_back(block.columns);
-                }
-        found["sequence_ids"] = std::move(ids);
-        found["modality_ids"] = std::move(modalities);
-        found["image_grid_hw"] = std::move(grids);
-    }
-
-    /** From attention weights averaged over heads: who sees whom, and mean and largest weight of the four blocks
-     * between visual and text positions. */
-    static void note_attention(int32_t layers, std::map<std::string, Numbers>& found) {
-        const std::pair<std::string, std::string> shown[] = {{"attn.layer0", "attn.layer0"},
-                                                             {"attn.layer" + std::to_string(layers - 1), "attn.last"}};
-        const auto& kinds = found["modality_ids"].values;
-        const size_t n = kinds.size();
-        for (const auto& [layer, name] : shown) {
-            const auto weights = found.find(layer);
-            if (weights == found.end() || weights->second.values.size() != n * n) continue;
-            Numbers blocks, mask{{}, true};
-            for (const double query : {0., 1.})
-                for (const double key : {0., 1.}) {
-                    double sum = 0, largest = 0, count = 0;
-                    for (size_t i = 0; i < n * n; ++i) {
-                        if (kinds[i / n] != query || kinds[i % n] != key) continue;
-                        sum += weights->second.values[i];
-                        largest = std::max(largest, weights->second.values[i]);
-                        ++count;
-                    }
-                    blocks.values.push_back(count > 0 ? sum / count : 0);
-                    blocks.values.push_back(largest);
-                }
-            for (const double weight : weights->second.values) mask.values.push_back(weight > 0 ? 1 : 0);
-            found[name + ".blocks"] = std::move(blocks);
-            if (name == "attn.layer0") found["mask"] = std::move(mask);
-        }
-    }
-
-    /** Text ids where the reference has text; its image placeholders are taken over, so that lengths and places are
-     * compared. A reference without placeholders lists the text alone. */
-    void note_ids(const std::vector<Segment>& segments, size_t index, std::map<std::string, Numbers>& found) {
-        const auto* tensor = expected_->find("case" + std::to_string(index) + ".input_ids");
-        if (tensor == nullptr) return;
-        const auto reference = read_expected(*tensor).values;
-        size_t text = 0;
-        for (const auto& segment : segments) text += segment.ids.size();
-        const bool placeholders = reference.size() != text;
-        auto& ids = found["input_ids"];
-        ids.integer = true;
-        for (const auto& segment : segments) {
-            for (const int32_t id : segment.ids) ids.values.push_back(id);
-            if (segment.image >= 0 && placeholders)
-                for (int64_t i = 0; i < segment.count; ++i)
-                    ids.values.push_back(ids.values.size() < reference.size() ? reference[ids.values.size()] : -1);
-        }
-    }
-
-    CaseResult compare_all(size_t index, const std::map<std::string, Numbers>& found) {
+    CaseResult compare_all(size_t index, const Found& found) {
         CaseResult result;
         result.index = index;
         const std::string prefix = "case" + std::to_string(index) + ".";
         constexpr double kPixelTolerance = 1e-5;
         constexpr double kAttentionTolerance = 1e-5;
         constexpr double kLossTolerance = 2e-5;
+        std::vector<double> text_mask;  // Of references that pad texts to the longest.
+        if (const auto* tensor = expected_->find(prefix + "attention_mask")) text_mask = read_expected(*tensor).values;
         std::optional<PixelMask> mask;
         if (const auto* tensor = expected_->find(prefix + "pixel_attention_mask"))
             mask = PixelMask{tensor->shape, read_expected(*tensor).values};
@@ -312,6 +299,8 @@ class Folder {
             if (name.ends_with("_loss") || name.ends_with(".loss")) tolerance = std::min(kLossTolerance, tolerance);
             const TensorView& tensor = *expected_->find(full);
             Numbers expected = read_expected(tensor);
+            if (!text_mask.empty() && expected.row_width > 0 && (name == "input_ids" || name.starts_with("text.")))
+                expected.values = without_rows(std::move(expected.values), text_mask);
             if (mask && (name == "pixel_values" || name.starts_with("vision.")))
                 expected.values = without_padding(std::move(expected.values), tensor.shape, *mask);
             result.comparisons.push_back(compare(name, expected, mine->second, tolerance));

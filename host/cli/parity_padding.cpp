@@ -59,4 +59,15 @@ std::vector<double> without_padding(std::vector<double> values, std::span<const 
     return kept;
 }
 
+std::vector<double> without_rows(std::vector<double> values, std::span<const double> mask) {
+    if (mask.empty() || values.size() % mask.size() != 0) return values;
+    const size_t width = values.size() / mask.size();
+    std::vector<double> kept;
+    for (size_t row = 0; row < mask.size(); ++row)
+        if (mask[row] != 0)
+            kept.insert(kept.end(), values.begin() + static_cast<std::ptrdiff_t>(row * width),
+                        values.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
+    return kept;
+}
+
 }  // namespace vlm::cli

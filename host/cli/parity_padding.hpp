@@ -22,4 +22,8 @@ struct PixelMask {
  * not fit the mask come back as they are. */
 std::vector<double> without_padding(std::vector<double> values, std::span<const int64_t> shape, const PixelMask& mask);
 
+/** The rows of `values` whose entry in `mask` is not 0: a batch of texts without their padding. Values that do not
+ * divide into that many rows come back as they are. */
+std::vector<double> without_rows(std::vector<double> values, std::span<const double> mask);
+
 }  // namespace vlm::cli

@@ -56,6 +56,12 @@ const vlm_token_map* HookService::reduce(Run& run, const vlm_token_view& view) {
     groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, device_);
     map_ = abi_struct<vlm_token_map>();
     map_.groups = groups_.abi();
+    if (view.scores != nullptr && run.listeners() != nullptr && run.listeners()->tap) {
+        Tensor scores(VLM_DTYPE_F32, {view.tokens});
+        run.check(run.compute().copy(&run.compute(), run.context(VLM_ABI_VERSION), view.scores, scores.abi()),
+                  "copy of attention scores");
+        run.listeners()->tap("hook.scores", *scores.abi());
+    }
     if (!reducer->reduce(run, view, map_)) return nullptr;
 
     ReductionRecord record{view.site, view.layer, view.image, view.tokens, map_.group_count, 0, {}};

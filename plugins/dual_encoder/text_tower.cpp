@@ -139,6 +139,7 @@ void TextTower::run(const Run& run, std::span<vlm_backbone_request> requests) co
         forward(ops, layers_[i], begins, ends, x);
         run.progress(i + 1, layers_.size());
     }
+    if (run.tapped()) run.tap("text.last_hidden", ops.layer_norm(x, norm_, norm_bias_, config_.norm_eps));
     const Scratch pooled = ops.layer_norm(ops.gather(x, upload(batch.pooled)), norm_, norm_bias_, config_.norm_eps);
     const Scratch embeddings = ops.linear(projection_, pooled);
     for (size_t i = 0; i < requests.size(); ++i) {
