@@ -8,5 +8,6 @@ $sudo apt-get install -y -qq --no-install-recommends \
     g++ cmake ninja-build ccache pkg-config python3 python3-pip python3-jsonschema \
     nlohmann-json3-dev libboost-dev libboost-filesystem-dev libboost-program-options-dev \
     libonig-dev libutf8proc-dev libsodium-dev libjpeg-dev libpng-dev libwebp-dev \
-    libgtest-dev libgmock-dev libbenchmark-dev >/dev/null
+    libgtest-dev libgmock-dev libbenchmark-dev \
+    python3-cffi python3-numpy python3-pil python3-setuptools python3-wheel >/dev/null
 tools/setup/onednn.sh

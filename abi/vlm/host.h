@@ -51,7 +51,7 @@ VLM_EXPORT const char* vlm_status_name(vlm_status status);
 /** Receives log messages; `level` is VLM_LOG_* of context.h. Called from any thread, one at a time. It must not call
  * this library. */
 typedef void (*vlm_log_fn)(void* user, int32_t level, const char* source, const char* message);
-/** Receives progress of loading, `done` of `total`. */
+/** Receives progress of loading: parts of the pipeline `done` of `total`, first with 0, last with all. */
 typedef void (*vlm_progress_fn)(void* user, uint64_t done, uint64_t total);
 /** Receives text while it is generated: complete UTF-8 characters, not NUL-terminated. Returning 0 stops the answer,
  * which then ends as if a stop string had come; after that it is not called again for this answer. */
@@ -178,6 +178,11 @@ typedef struct vlm_result_token {
 VLM_EXPORT vlm_string vlm_result_text(const vlm_result* result);
 /** The whole result as JSON (docs/results.schema.json). [any] */
 VLM_EXPORT vlm_string vlm_result_json(const vlm_result* result);
+/** One value of that JSON, for languages without a JSON reader. `path` is a JSON pointer (RFC 6901), "/drugs/0/name".
+ * Strings come as they are, without quotes; null as an empty text; everything else as JSON. The text lives as long as
+ * the result. NOT_FOUND beyond the end of an array too, which is how to find it; INVALID_ARGUMENT for a malformed path.
+ * [any] */
+VLM_EXPORT vlm_status vlm_result_find(const vlm_result* result, const char* path, vlm_string* value);
 /** Number of generated tokens. [any] */
 VLM_EXPORT uint64_t vlm_result_token_count(const vlm_result* result);
 /** Fills `token` (whose two leading members the caller has set). OUT_OF_RANGE beyond the end. [any] */
@@ -245,6 +250,8 @@ VLM_EXPORT vlm_status vlm_result_tensor(const vlm_result* result, const char* na
  *  [session: one thread at a time] */
 VLM_EXPORT vlm_status vlm_encode_image(vlm_session* session, const vlm_image_source* image, const char* prompt,
                                        vlm_managed_tensor** tokens, vlm_error** error);
+/** A second tensor over the memory of one that this library made, freed on its own; NULL without memory. [any] */
+VLM_EXPORT vlm_managed_tensor* vlm_managed_tensor_share(const vlm_managed_tensor* tensor);
 /** Frees a tensor that was not handed on; NULL is allowed. [any] */
 VLM_EXPORT void vlm_managed_tensor_destroy(vlm_managed_tensor* tensor);
 

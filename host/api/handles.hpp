@@ -9,7 +9,9 @@
 #include <atomic>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -43,6 +45,10 @@ struct vlm_result {
     std::string json;
     std::vector<vlm::TokenPiece> tokens;   ///< Of all answers.
     std::vector<uint64_t> first_token_of;  ///< By answer.
+
+    /** Texts of values that were looked up, by path; guarded, because a result may be read from many threads. */
+    mutable std::mutex found_mutex;
+    mutable std::map<std::string, std::string> found;
 
     explicit vlm_result(vlm::Result made);
 };

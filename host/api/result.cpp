@@ -1,6 +1,7 @@
 /** @file result.cpp
  *  Reading results: texts, structs, JSON and tensors.
  */
+#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "host/api/handles.hpp"
@@ -74,6 +75,30 @@ vlm_string vlm_result_text(const vlm_result* result) {
 
 vlm_string vlm_result_json(const vlm_result* result) {
     return result != nullptr ? view_of(result->json) : vlm_string{nullptr, 0};
+}
+
+vlm_status vlm_result_find(const vlm_result* result, const char* path, vlm_string* value) {
+    return guard(nullptr, [&] {
+        require(value != nullptr, "value is NULL");
+        *value = {nullptr, 0};
+        require(result != nullptr && path != nullptr, "result or path is NULL");
+        const std::scoped_lock lock(result->found_mutex);
+        auto known = result->found.find(path);
+        if (known == result->found.end()) {
+            const nlohmann::json* found = nullptr;
+            const auto json = nlohmann::json::parse(result->json);
+            try {
+                const nlohmann::json::json_pointer pointer{std::string(path)};
+                if (json.contains(pointer)) found = &json.at(pointer);
+            } catch (const nlohmann::json::exception& error) {
+                throw vlm::invalid_argument(std::string(path) + ": " + error.what());
+            }
+            if (found == nullptr) throw vlm::not_found(std::string(path) + ": no such value in the result");
+            std::string text = found->is_string() ? found->get<std::string>() : found->is_null() ? "" : found->dump();
+            known = result->found.emplace(path, std::move(text)).first;
+        }
+        *value = view_of(known->second);
+    });
 }
 
 uint64_t vlm_result_token_count(const vlm_result* result) {
@@ -151,6 +176,15 @@ vlm_status vlm_result_tensor(const vlm_result* result, const char* name, uint64_
                                  std::to_string(index) + "; models that generate text have none");
         *tensor = vlm::api::share_tensor(found);
     });
+}
+
+vlm_managed_tensor* vlm_managed_tensor_share(const vlm_managed_tensor* tensor) {
+    vlm_managed_tensor* shared = nullptr;
+    guard(nullptr, [&] {
+        require(tensor != nullptr, "tensor is NULL");
+        shared = vlm::api::share_tensor(static_cast<const vlm::api::SharedTensor*>(tensor->owner)->tensor);
+    });
+    return shared;
 }
 
 void vlm_managed_tensor_destroy(vlm_managed_tensor* tensor) {

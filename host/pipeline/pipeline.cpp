@@ -174,7 +174,16 @@ void Pipeline::check_types() const {
 void Pipeline::load(const OpenOptions& options) {
     const auto store = checkpoint_->weights();
     const std::string folder = checkpoint_->folder().string();
-    Run run(device_->compute(), &options.listeners);
+    // Progress is counted in stages: what a plugin reports inside its own stage has no scale that others share.
+    Listeners quiet = options.listeners;
+    quiet.progress = {};
+    Run run(device_->compute(), &quiet);
+    const uint64_t stages = options.encoder_only ? 1 : 3 + reducers_.size() + post_processors_.size();
+    uint64_t loaded = 0;
+    const auto report = [&] {
+        if (options.listeners.progress) options.listeners.progress(loaded, stages);
+    };
+    report();
     const auto load_stage = [&](auto& stage, const char* name) {
         const auto found = recipe_.stages.find(name);
         const std::vector<std::string> prefixes =
@@ -183,6 +192,8 @@ void Pipeline::load(const OpenOptions& options) {
         const int64_t before = device_->counters().weight_bytes;
         stage.load(run, weights_.back()->abi());
         stage_bytes_[name] += device_->counters().weight_bytes - before;
+        ++loaded;
+        report();
     };
     load_stage(*encoder_, "vision_encoder");
     if (options.encoder_only) {

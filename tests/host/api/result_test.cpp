@@ -59,6 +59,20 @@ TEST_F(ApiWithModel, AnswersAndUsageAreStructs) {
     usage = {};
     EXPECT_EQ(vlm_result_get_usage(result, &usage), VLM_STATUS_INVALID_ARGUMENT);
 
+    const auto find = [&](const char* path) {
+        vlm_string value{};
+        const vlm_status status = vlm_result_find(result, path, &value);
+        return status == VLM_STATUS_OK ? "=" + std::string(value.data, value.size) : vlm_status_name(status);
+    };
+    EXPECT_EQ(find("/text"), "=" + std::string(text.data, text.size));
+    EXPECT_EQ(find("/tokens/generated"), "=" + std::to_string(answer.token_count));
+    EXPECT_EQ(find("/image"), "=image");
+    EXPECT_EQ(find("/drugs/0/name"), "NOT_FOUND");
+    EXPECT_EQ(find("/image/0"), "NOT_FOUND");
+    EXPECT_EQ(find("text"), "INVALID_ARGUMENT");
+    EXPECT_EQ(find("/tokens/~7"), "INVALID_ARGUMENT");
+    EXPECT_EQ(vlm_result_find(nullptr, "/text", nullptr), VLM_STATUS_INVALID_ARGUMENT);
+
     vlm_managed_tensor* tensor = nullptr;
     EXPECT_EQ(vlm_result_tensor(result, "image_embeddings", 0, &tensor, error_.out()), VLM_STATUS_NOT_FOUND);
     EXPECT_THAT(error_.text(), HasSubstr("models that generate text have none"));
@@ -87,7 +101,12 @@ TEST_F(ApiWithModel, VisualTokensAreADlpackTensor) {
         largest = std::max(largest, std::abs(values[i]));
     EXPECT_GT(largest, 0);
     EXPECT_LT(largest, 1e6);
+    vlm_managed_tensor* second = vlm_managed_tensor_share(tokens);
     vlm_managed_tensor_destroy(tokens);
+    EXPECT_EQ(second->view.data, values);
+    EXPECT_EQ(second->view.ndim, 2);
+    vlm_managed_tensor_destroy(second);
+    EXPECT_EQ(vlm_managed_tensor_share(nullptr), nullptr);
 }
 
 }  // namespace
