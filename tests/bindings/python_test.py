@@ -28,7 +28,7 @@ if not (MODEL / "model.safetensors").exists():
 
 MANIFEST = {"model": str(MODEL), "use_template": False, "prompt": "<|vision_start|><|image_pad|><|vision_end|>",
             "generation": {"max_new_tokens": 24}}
-ENDLESS = {**MANIFEST, "generation": {"max_new_tokens": 1000000, "ignore_eos": True}}
+ENDLESS = {**MANIFEST, "max_context": 16384, "generation": {"max_new_tokens": 1000000, "ignore_eos": True}}
 
 
 class Bindings(unittest.TestCase):

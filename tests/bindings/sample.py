@@ -30,7 +30,7 @@ for line, drug in zip(table[1:], expected):
 
 with tempfile.TemporaryDirectory() as folder:
     endless = pathlib.Path(folder) / "endless.json"
-    endless.write_text(json.dumps({"model": str(model), "use_template": False,
+    endless.write_text(json.dumps({"model": str(model), "use_template": False, "max_context": 16384,
                                    "prompt": "<|vision_start|><|image_pad|><|vision_end|>",
                                    "generation": {"max_new_tokens": 1000000, "ignore_eos": True}}))
     row = source / "tests/data/rx_rows/english_entry.png"
