@@ -46,7 +46,7 @@ void open_pipeline(vlm_host* host, vlm::Manifest manifest, vlm_progress_fn progr
 extern "C" {
 
 const char* vlm_version(void) {
-    return "0.1.0";
+    return VLM_HOST_VERSION;
 }
 uint32_t vlm_abi_version(void) {
     return VLM_ABI_VERSION;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/base/error.hpp"
+#include "host/cli/batch.hpp"
 #include "host/cli/options.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/report.hpp"
@@ -22,7 +23,7 @@ const char* const kIntro =
     "vlmhost: answers questions about images with a vision-language model made of plugins.\n\n"
     "  vlmhost --manifest samples/medical/medical.json --image prescription.png\n"
     "  vlmhost --model llava-1.5-7b-hf --image photo.jpg --prompt \"What is this?\" --stream\n"
-    "  vlmhost --manifest medical.json --image scans/ --json > answers.jsonl\n\n"
+    "  vlmhost --manifest medical.json --image scans/ --output answers.jsonl --report answers.html\n\n"
     "Other commands (each with --help): plugins, check, calibrate, bench, parity\n";
 
 GenerationOptions generation_options(const po::variables_map& values, GenerationOptions options) {
@@ -59,10 +60,8 @@ void print_plan(const Pipeline& pipeline, int width, int height) {
         bytes_text(plan.total()).c_str());
 }
 
-std::string error_json(const std::string& image, const Error& error) {
-    return nlohmann::ordered_json{{"image", image},
-                                  {"error", {{"code", status_name(error.code())}, {"message", error.what()}}}}
-        .dump();
+nlohmann::ordered_json error_json(const std::string& image, const Error& error) {
+    return {{"image", image}, {"error", {{"code", status_name(error.code())}, {"message", error.what()}}}};
 }
 
 }  // namespace
@@ -90,7 +89,7 @@ int run_command(const Arguments& arguments) {
     out("stream", "print text as it is generated");
     out("plan", "print parts and memory, load nothing");
     out("trace", po::value<std::string>(), "write a Chrome trace of all stages to this file");
-    all.add(ask).add(output);
+    all.add(ask).add(output).add(batch_options());
     const auto values = parse(arguments, all, {}, kIntro);
     if (!values) return kSuccess;
     if (arguments.empty()) {
@@ -137,9 +136,14 @@ int run_command(const Arguments& arguments) {
     const size_t questions = one_by_one ? files.size() : 1;
     int status = kSuccess;
     ProgressBar bar("reading", "pages");
+    Batch batch(*values, *pipeline, limits);
     for (size_t i = 0; i < questions; ++i) {
         const std::string name = files.empty() ? "" : files[i].string();
         try {
+            if (!batch.begin(name)) {
+                bar.update(i + 1, questions);
+                continue;
+            }
             Request request = question;
             for (size_t k = 0; k < (one_by_one ? 1 : files.size()); ++k)
                 request.images.push_back(
@@ -149,20 +153,25 @@ int run_command(const Arguments& arguments) {
             result.timings_ms = own.totals_ms();
             trace.append(own);
             if (stream) std::puts("");
+            const std::string line = result.to_json();
             if (json)
-                std::printf("%s\n", result.to_json().c_str());
-            else
+                std::printf("%s\n", line.c_str());
+            else if (!batch.writes_file())
                 print_report(result, !stream);
             std::fflush(stdout);
+            batch.end(nlohmann::ordered_json::parse(line));
         } catch (const Error& error) {
             if (error.code() == VLM_STATUS_CANCELLED || questions == 1) throw;
             // One bad page must not lose the others.
             status = kFailure;
-            if (json) std::printf("%s\n", error_json(name, error).c_str());
+            const auto line = error_json(name, error);
+            if (json) std::printf("%s\n", line.dump().c_str());
+            batch.end(line);
             std::fprintf(stderr, "error: %s: %s\n", name.c_str(), error.what());
         }
         if (questions > 1) bar.update(i + 1, questions);
     }
+    batch.finish();
     if (values->contains("trace")) trace.write_chrome((*values)["trace"].as<std::string>());
     return status;
 }
