@@ -197,6 +197,13 @@ struct vlm_compute {
     vlm_status (*carry_map)(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* groups,
                             const vlm_tensor* sizes, const vlm_tensor* origins, vlm_tensor* row_of_position,
                             vlm_tensor* new_sizes, vlm_tensor* log_sizes, vlm_tensor* new_origins);
+
+    /* ---- planning ---- */
+
+    /** Bytes that one position takes over all layers of a cache of this shape (`capacity` does not matter), in the type
+     * that this device stores keys and values in; -1 for a spec that kv_create refuses. May be called without a run.
+     * [any] */
+    int64_t (*kv_token_bytes)(const vlm_compute* self, const vlm_kv_spec* spec);
 };
 
 #ifdef __cplusplus

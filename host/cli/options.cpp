@@ -56,6 +56,7 @@ po::options_description pipeline_options() {
     add("device", po::value<std::string>(), "cpu, cuda or cuda:N");
     add("dtype", po::value<std::string>(), "f32 (reference numbers), bf16, or auto");
     add("weights", po::value<std::string>(), "f32, bf16, int8, int4 or auto");
+    add("kv", po::value<std::string>(), "cached keys and values: f32, bf16, f16, int8 or auto");
     add("threads", po::value<int64_t>(), "CPU threads; 0: one per core");
     add("plugin-path", po::value<std::vector<std::string>>()->composing(),
         "folder or library to look for plugins in first");
@@ -96,6 +97,7 @@ void apply_options(const po::variables_map& options, Manifest& manifest) {
     if (options.contains("device")) manifest.device = options["device"].as<std::string>();
     if (options.contains("dtype")) manifest.dtype = options["dtype"].as<std::string>();
     if (options.contains("weights")) manifest.weights = options["weights"].as<std::string>();
+    if (options.contains("kv")) manifest.kv = options["kv"].as<std::string>();
     if (options.contains("threads")) manifest.threads = options["threads"].as<int64_t>();
 }
 

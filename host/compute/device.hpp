@@ -12,11 +12,12 @@
 
 namespace vlm {
 
-/** How a device computes; see the manifest's `dtype`, `weights` and `threads`. */
+/** How a device computes; see the manifest's `dtype`, `weights`, `kv` and `threads`. */
 struct DeviceOptions {
     std::string dtype = "auto";    ///< "f32" (parity), "bf16", "auto": bf16 where the hardware has it.
     std::string weights = "auto";  ///< "f32", "bf16", "int8", "int4", "auto": as dtype.
     int threads = 0;               ///< CPU threads; 0: one per core.
+    std::string kv = "auto";       ///< Cached keys and values: "f32", "bf16", "f16", "int8", "auto": as dtype.
 };
 
 /** Counters since the device was opened. */

@@ -116,7 +116,7 @@ GenerationOptions read_generation(json::Value value) {
 }
 
 Manifest read(json::Value root, const std::filesystem::path& base) {
-    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "threads", "plugins", "trust",
+    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "kv", "threads", "plugins", "trust",
                      "pipeline", "image", "prompt", "use_template", "max_context", "batch", "generation"});
     const auto absolute = [&](const std::string& path) {
         return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
@@ -129,6 +129,7 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     if (const auto v = root.find_set("dtype")) manifest.dtype = v->as_one_of({"auto", "f32", "bf16"});
     if (const auto v = root.find_set("weights"))
         manifest.weights = v->as_one_of({"auto", "f32", "bf16", "int8", "int4"});
+    if (const auto v = root.find_set("kv")) manifest.kv = v->as_one_of({"auto", "f32", "bf16", "f16", "int8"});
     if (const auto v = root.find_set("threads")) manifest.threads = v->as_int(0, 1024);
     if (const auto v = root.find_set("plugins"))
         for (const auto& path : v->as_strings()) manifest.plugins.push_back(absolute(path));

@@ -60,6 +60,7 @@ struct Manifest {
     std::string device = "cpu";
     std::string dtype = "auto";                  ///< "f32", "bf16" or "auto".
     std::string weights = "auto";                ///< "f32", "bf16", "int8", "int4" or "auto": as dtype.
+    std::string kv = "auto";                     ///< "f32", "bf16", "f16", "int8" or "auto": as dtype.
     int64_t threads = 0;                         ///< 0: one per core.
     std::vector<std::filesystem::path> plugins;  ///< Further libraries or folders of libraries.
     TrustMode trust = TrustMode::off;            ///< Asked of plugins at least; the host's own policy may ask more.

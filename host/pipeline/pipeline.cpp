@@ -88,7 +88,7 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
     pipeline->checkpoint_ = std::make_unique<Checkpoint>(pipeline->manifest_.model);
     pipeline->create_stages(options);
     const auto& m = pipeline->manifest_;
-    pipeline->device_ = open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads)});
+    pipeline->device_ = open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv});
     pipeline->check_types();
     if (options.load_weights) pipeline->load(options);
     return pipeline;

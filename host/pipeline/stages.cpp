@@ -232,10 +232,19 @@ Backbone::Backbone(std::shared_ptr<const Plugin> plugin, const ComponentConfig& 
     fill_stub(api_.context_state);
     fill_stub(api_.plan);
     fill_stub(api_.run);
+    describe();
+}
+
+void Backbone::describe() {
     description_ = abi_struct<vlm_backbone_description>();
     check(api_.describe(handle_, &description_), "describe");
     if (description_.output_size <= 0)
-        throw broken(this->plugin(), "describes an output_size of " + std::to_string(description_.output_size));
+        throw broken(plugin(), "describes an output_size of " + std::to_string(description_.output_size));
+}
+
+void Backbone::load(Run& run, const vlm_weights& weights) {
+    Component::load(run, weights);
+    describe();
 }
 
 std::unique_ptr<Backbone::Context> Backbone::create_context(Run& run, int64_t max_tokens) const {

@@ -126,7 +126,10 @@ class Backbone : public Component<vlm_backbone> {
     };
 
     Backbone(std::shared_ptr<const Plugin> plugin, const ComponentConfig& config);
+    /** What it is. Cache bytes are exact once it is loaded; before, no device has told it how it stores keys. */
     const vlm_backbone_description& description() const { return description_; }
+    /** Loads, and asks again for the description. */
+    void load(Run& run, const vlm_weights& weights);
     std::unique_ptr<Context> create_context(Run& run, int64_t max_tokens) const;
     vlm_backbone_state state(const Context& context) const;
     void truncate(Context& context, int64_t tokens) const;
@@ -134,6 +137,8 @@ class Backbone : public Component<vlm_backbone> {
     std::vector<Output> run(Run& run, std::span<const Request> requests, const Allocator& device) const;
 
   private:
+    void describe();
+
     vlm_backbone_description description_{};
 };
 

@@ -16,7 +16,11 @@ namespace vlm::decoder {
 Decoder::Decoder(const sdk::ComponentConfig& config) : config_(read_config(config.config, config.model)) {}
 
 void Decoder::load(const sdk::Weights& weights) {
-    cache_dtype_ = sdk::Ops(weights.run()).activation_dtype();
+    auto spec = sdk::make_struct<vlm_kv_spec>();
+    spec.layers = config_.layers;
+    spec.kv_heads = config_.kv_heads;
+    spec.head_dim = config_.head_dim;
+    cache_bytes_ = sdk::Ops(weights.run()).kv_token_bytes(spec);
     weights_ = load_weights(config_, weights);
 }
 
@@ -34,8 +38,9 @@ void Decoder::describe(vlm_backbone_description& description) const {
     description.delivery = config_.cross_interval > 0 ? VLM_DELIVERY_CROSS_ATTENTION : VLM_DELIVERY_INLINE;
     description.sites = config_.cross_interval > 0 ? 0 : 1u << VLM_SITE_BACKBONE_LAYER;
     description.takes_merged = config_.cross_interval > 0 ? 0 : 1;
-    description.kv_bytes_per_token = 2 * int64_t{config_.layers} * config_.kv_heads * config_.head_dim *
-                                     static_cast<int64_t>(sdk::dtype_size(cache_dtype_));
+    // Before `load` no device has been seen; f32 is the most that one stores.
+    description.kv_bytes_per_token =
+        cache_bytes_ > 0 ? cache_bytes_ : 2 * int64_t{config_.layers} * config_.kv_heads * config_.head_dim * 4;
 }
 
 std::unique_ptr<sdk::BackboneContext> Decoder::make_context(const sdk::Run& run, int64_t max_tokens) const {

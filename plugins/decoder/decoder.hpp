@@ -26,7 +26,7 @@ class Decoder : public sdk::Backbone {
   private:
     DecoderConfig config_;
     ModelWeights weights_;
-    uint32_t cache_dtype_ = VLM_DTYPE_F32;  ///< Known after `load`.
+    int64_t cache_bytes_ = 0;  ///< Of one position over all layers; asked from the device in `load`.
 };
 
 }  // namespace vlm::decoder

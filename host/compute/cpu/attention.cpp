@@ -39,7 +39,7 @@ int64_t aligned(int64_t bytes) {
 
 int64_t work_bytes(const AttentionCall& call) {
     return aligned(kQueryBlock * query_stride(call) * 4) + kTilePages * staging_bytes(call) +
-           kQueryBlock * kTileKeys * (4 + 2);
+           kQueryBlock * kTileKeys * (4 + 2) + 2 * kTileKeys * 4;
 }
 
 AttentionWork split_work(const AttentionCall& call, std::byte* memory) {
@@ -48,6 +48,8 @@ AttentionWork split_work(const AttentionCall& call, std::byte* memory) {
     memory += kQueryBlock * kTileKeys * 4;
     work.rounded = reinterpret_cast<uint16_t*>(memory);
     memory += kQueryBlock * kTileKeys * 2;
+    work.scales = reinterpret_cast<float*>(memory);
+    memory += 2 * kTileKeys * 4;
     work.queries = memory;
     work.staging = memory + aligned(kQueryBlock * query_stride(call) * 4);
     return work;

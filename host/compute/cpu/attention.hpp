@@ -19,7 +19,8 @@ struct AttentionCall {
     int64_t group = 1;   ///< Query heads per key head.
     int64_t rotary = 0;  ///< Frequencies of key_cos, 0 when keys are rotated already.
     float scale = 1, softcap = 0;
-    PageLayout layout;
+    PageLayout layout;                ///< What is multiplied: f32 or bf16.
+    PageLayout stored;                ///< What `pages` hold.
     std::vector<std::byte*> pages;    ///< Of the cache, or of `k` and `v`.
     std::vector<int32_t> begin, end;  ///< Visible range of each row, inside [0, keys].
     const Kernels* kernels = nullptr;
@@ -27,12 +28,17 @@ struct AttentionCall {
     std::unique_ptr<ScratchBuffer> packed;  ///< Pages of keys that are not cached.
 
     bool virtual_keys() const { return key_rows.bytes != nullptr || rotary > 0; }
+    /** Whether logits and weights are multiplied by the scales of pages. */
+    bool scaled() const { return !virtual_keys() && stored.type == KvType::int8; }
+    /** Whether pages are multiplied where they lie. */
+    bool in_place() const { return !virtual_keys() && stored.type == layout.type; }
 };
 
 /** Keys and values of one head in one page. */
 struct HeadPage {
     const std::byte* keys;
     const std::byte* values;
+    const float* scales;  ///< Of 64 keys, behind them of 64 values; NULL: none.
 };
 
 /** Checks `args`, appends to the cache and packs what is not cached. */
@@ -40,12 +46,12 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
 
 /** Bytes that head_page needs for staging one page. */
 int64_t staging_bytes(const AttentionCall& call);
-/** Page `index` of key head `head`: in place, or gathered and rotated into `staging` (one head's elements) for virtual
- * keys. */
+/** Page `index` of key head `head`: in place, widened into `staging` (one head's elements), or gathered and rotated
+ * there for virtual keys. */
 HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging);
 
-/** Logits of `rows` query rows times the keys of a page, 64 of every `ldc` elements of `tile`; `q` is f32 or bf16 as
- * call.bf16_products says. */
+/** Logits of `rows` query rows times the keys of a page, scales applied, 64 of every `ldc` elements of `tile`; `q` is
+ * f32 or bf16 as call.bf16_products says. */
 void multiply_keys(const AttentionCall& call, const void* q, int64_t rows, const HeadPage& page, float* tile,
                    int64_t ldc);
 

@@ -170,6 +170,7 @@ float prepare_logits(WeightRow& row, bool plain) {
         F x = _mm512_maskz_loadu_ps(lanes, row.logits + i);
         if (!plain) {
             x = Vec::mul(x, set(row.scale));
+            if (row.key_scales != nullptr) x = Vec::mul(x, _mm512_maskz_loadu_ps(lanes, row.key_scales + i));
             if (row.softcap != 0.0f) x = Vec::mul(set(row.softcap), tanh_vec(Vec::div(x, set(row.softcap))));
             if (row.bias != nullptr) x = Vec::add(x, _mm512_maskz_loadu_ps(lanes, row.bias + i));
             if (row.mask != nullptr) {
@@ -192,7 +193,8 @@ bool any_nan(const WeightRow& row) {
 
 void weight_row(WeightRow& row) {
     constexpr float kLog2E = 1.44269504088896341f;
-    const bool plain = row.softcap == 0.0f && row.bias == nullptr && row.mask == nullptr && row.scale > 0.0f;
+    const bool plain = row.softcap == 0.0f && row.bias == nullptr && row.mask == nullptr && row.key_scales == nullptr &&
+                       row.scale > 0.0f;
     const float before = row.maximum, best = prepare_logits(row, plain);
     const float maximum = best > before ? best : before;
     row.maximum = maximum;
@@ -213,6 +215,7 @@ void weight_row(WeightRow& row) {
                 e[v] = _mm512_maskz_mov_ps(lanes, exp2_vec(Vec::fma(x, factor, shift)));
             }
             sums[v] = Vec::add(sums[v], e[v]);
+            if (row.value_scales != nullptr) e[v] = Vec::mul(e[v], Vec::load(row.value_scales + column));
         }
         _mm512_storeu_si512(row.weights + i, (__m512i)_mm512_cvtne2ps_pbh(e[1], e[0]));
     };

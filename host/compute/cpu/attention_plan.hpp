@@ -43,6 +43,7 @@ struct AttentionPlan {
 struct AttentionWork {
     float* tile;        ///< `[kQueryBlock][kTileKeys]` logits, then weights.
     uint16_t* rounded;  ///< The weights in bf16.
+    float* scales;      ///< `[2][kTileKeys]`, of keys and of values, for pages that have some.
     void* queries;
     std::byte* staging;  ///< For kTilePages pages.
 };

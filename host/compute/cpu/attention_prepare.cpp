@@ -146,19 +146,19 @@ void read_extras(const vlm_attention& args, AttentionCall& call, int64_t stored)
 /** Packs keys that no cache holds. */
 void pack_pages(State& state, AttentionCall& call) {
     const int64_t keys = call.k.dim(0), pages = (keys + kPageKeys - 1) / kPageKeys;
-    const int64_t page_bytes = call.layout.page_bytes(), parts = call.layout.head_parts();
+    const int64_t page_bytes = call.stored.page_bytes(), parts = call.stored.head_parts();
     call.packed = std::make_unique<ScratchBuffer>(state.scratch, checked_product(pages, page_bytes));
     auto* memory = call.packed->as<std::byte>();
     for (int64_t p = 0; p < pages; ++p) call.pages.push_back(memory + p * page_bytes);
-    const int64_t head_bytes = call.layout.head_elements() * call.layout.element_bytes();
+    const int64_t head_bytes = call.stored.head_bytes();
     state.pool.parallel_for(0, pages * parts, 1, [&](int64_t begin, int64_t end) {
         for (int64_t item = begin; item < end; ++item) {
             const int64_t p = item / parts, h = item % parts * kHeadsAtOnce;
-            const int64_t h_end = std::min(h + kHeadsAtOnce, call.layout.kv_heads);
+            const int64_t h_end = std::min(h + kHeadsAtOnce, call.stored.kv_heads);
             const int64_t count = std::min(kPageKeys, keys - p * kPageKeys);
             std::byte* page = memory + p * page_bytes;
             std::memset(page + h * head_bytes, 0, static_cast<size_t>((h_end - h) * head_bytes));
-            write_page(call.layout, call.k, call.v, p * kPageKeys, count, 0, h, h_end, page);
+            write_page(call.stored, call.k, call.v, p * kPageKeys, count, 0, h, h_end, page);
         }
     });
 }
@@ -178,8 +178,12 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
         throw invalid_argument(call.q.text() + ": " + std::to_string(call.heads) + " heads are no multiple of " +
                                std::to_string(call.layout.kv_heads) + " key heads");
     call.group = call.heads / call.layout.kv_heads;
-    call.layout.bf16 = layer != nullptr ? args.cache->bf16 : state.options.mode == Precision::bf16;
-    call.bf16_products = call.layout.bf16 && call.kernels->gemm_bf16 != nullptr;
+    const bool bf16 = state.options.mode == Precision::bf16;
+    call.stored = call.layout;
+    call.stored.type = layer != nullptr ? args.cache->type : bf16 ? KvType::bf16 : KvType::f32;
+    call.layout.type = call.stored.pairs() ? KvType::bf16 : KvType::f32;
+    // An f32 mode with a narrower cache multiplies what it reads in f32.
+    call.bf16_products = bf16 && call.layout.pairs() && call.kernels->gemm_bf16 != nullptr;
     const int64_t added = args.k != nullptr ? call.k.dim(0) : 0;
     read_extras(args, call, added + (layer != nullptr ? layer->length() : 0));
     read_mask(args, call);
@@ -187,7 +191,7 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
         pack_pages(state, call);
         return;
     }
-    if (layer->length() == 0) layer->set_layout(call.layout);
+    if (layer->length() == 0) layer->set_layout(call.stored);
     if (added > 0) {
         layer->reserve(state, layer->length() + added);
         layer->append(state, call.k, call.v);
@@ -196,28 +200,45 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
 }
 
 int64_t staging_bytes(const AttentionCall& call) {
-    if (!call.virtual_keys()) return 0;
-    const int64_t page = (call.layout.head_elements() * call.layout.element_bytes() + 63) / 64 * 64;
+    if (call.in_place()) return 0;
+    const int64_t page = (call.layout.head_bytes() + 63) / 64 * 64;
     return page + (std::max(call.layout.head_dim, call.layout.value_dim) * 4 + 63) / 64 * 64;
 }
 
-HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging) {
-    const PageLayout& layout = call.layout;
-    const int64_t size = layout.element_bytes();
-    if (!call.virtual_keys()) {
-        const std::byte* keys = call.pages[static_cast<size_t>(index)] + head * layout.head_elements() * size;
-        return {keys, keys + layout.key_elements() * size};
+namespace {
+
+/** Widens a stored page; its scales stay where they are. */
+HeadPage widen_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging) {
+    const auto source = [&](int64_t page) {
+        return call.pages[static_cast<size_t>(page)] + head * call.stored.head_bytes();
+    };
+    const std::byte* from = source(index);
+    const std::byte* ahead = static_cast<size_t>(index) + 1 < call.pages.size() ? source(index + 1) : from;
+    const int64_t elements = call.stored.head_elements();
+    const float* scales = nullptr;
+    if (call.stored.type == KvType::int8) {
+        call.kernels->int8_to_bf16(reinterpret_cast<const int8_t*>(from), reinterpret_cast<uint16_t*>(staging),
+                                   elements, ahead);
+        scales = call.stored.scales(from);
+    } else {
+        call.kernels->f16_to_f32(reinterpret_cast<const uint16_t*>(from), reinterpret_cast<float*>(staging), elements,
+                                 ahead);
     }
+    return {staging, staging + call.layout.key_bytes(), scales};
+}
+
+/** Gathers and rotates the keys of a page that exists only as a list of rows. */
+HeadPage gather_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging) {
+    const PageLayout& layout = call.layout;
     // What is not written below meets weights and queries of zero, and has to be finite for that.
-    std::memset(staging, 0, static_cast<size_t>(layout.head_elements() * size));
-    std::byte* values = staging + layout.key_elements() * size;
+    std::memset(staging, 0, static_cast<size_t>(layout.head_bytes()));
     const int64_t count = std::min(kPageKeys, call.keys - index * kPageKeys);
-    auto* row = reinterpret_cast<float*>(staging + (layout.head_elements() * size + 63) / 64 * 64);
+    auto* row = reinterpret_cast<float*>(staging + (layout.head_bytes() + 63) / 64 * 64);
     const int32_t* rows = call.key_rows.bytes != nullptr ? call.key_rows.data<int32_t>() : nullptr;
     for (int64_t slot = 0; slot < count; ++slot) {
         const int64_t j = index * kPageKeys + slot, source = rows != nullptr ? rows[j] : j;
-        const std::byte* page = call.pages[static_cast<size_t>(source / kPageKeys)];
-        read_key(layout, page, head, source % kPageKeys, row);
+        const std::byte* from = call.pages[static_cast<size_t>(source / kPageKeys)] + head * call.stored.head_bytes();
+        read_key(call.stored, from, source % kPageKeys, row);
         const int64_t half = call.rotary;
         const float* cos = half > 0 ? call.key_cos.data<float>() + j * half : nullptr;
         const float* sin = half > 0 ? call.key_sin.data<float>() + j * half : nullptr;
@@ -227,10 +248,19 @@ HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::
             row[i + half] = y * cos[i] + x * sin[i];
         }
         store_key(layout, row, slot, staging);
-        read_value(layout, page, head, source % kPageKeys, row);
-        store_value(layout, row, slot, values);
+        read_value(call.stored, from, source % kPageKeys, row);
+        store_value(layout, row, slot, staging);
     }
-    return {staging, values};
+    return {staging, staging + layout.key_bytes(), nullptr};
+}
+
+}  // namespace
+
+HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging) {
+    if (call.virtual_keys()) return gather_page(call, head, index, staging);
+    if (!call.in_place()) return widen_page(call, head, index, staging);
+    const std::byte* keys = call.pages[static_cast<size_t>(index)] + head * call.layout.head_bytes();
+    return {keys, keys + call.layout.key_bytes(), nullptr};
 }
 
 int64_t query_stride(const AttentionCall& call) {
@@ -274,13 +304,18 @@ void multiply_keys(const AttentionCall& call, const void* q, int64_t rows, const
         if (call.bf16_products) {
             call.kernels->gemm_bf16(static_cast<const uint16_t*>(q), ldq, reinterpret_cast<const uint16_t*>(panel),
                                     layout.key_depth(), c, ldc, rows, false);
-        } else if (layout.bf16) {
+        } else if (layout.pairs()) {
             call.kernels->gemm_f32_bf16(static_cast<const float*>(q), ldq, reinterpret_cast<const uint16_t*>(panel),
                                         layout.head_dim, c, ldc, rows, false);
         } else {
             call.kernels->gemm_f32(static_cast<const float*>(q), ldq, reinterpret_cast<const float*>(panel),
                                    layout.head_dim, c, ldc, rows, false);
         }
+    }
+    if (page.scales == nullptr) return;
+    for (int64_t r = 0; r < rows; ++r) {
+        float* logits = tile + r * ldc;
+        call.kernels->multiply(logits, page.scales, logits, kPageKeys);
     }
 }
 

@@ -16,11 +16,15 @@ namespace {
 void multiply_values(const AttentionCall& call, const AttentionPlan& plan, const AttentionWork& work, int64_t rows,
                      int64_t index, int64_t keys, const HeadPage& page, float* out) {
     const PageLayout& layout = call.layout;
-    const float* weights = work.tile + index * kPageKeys;
+    float* weights = work.tile + index * kPageKeys;
+    for (int64_t i = 0; i < rows && page.scales != nullptr; ++i) {
+        float* row = weights + i * kTileKeys;
+        call.kernels->multiply(row, page.scales + kPageKeys, row, kPageKeys);
+    }
     for (int64_t p = 0; p < layout.value_panels(); ++p) {
         const std::byte* panel = page.values + p * kPageKeys * kPanel * layout.element_bytes();
         float* c = out + p * kPanel;
-        if (layout.bf16) {
+        if (layout.pairs()) {
             call.kernels->gemm_f32_bf16(weights, kTileKeys, reinterpret_cast<const uint16_t*>(panel), keys, c,
                                         plan.stride, rows, true);
         } else {
@@ -103,6 +107,10 @@ void weigh_bf16(const AttentionCall& call, const AttentionPlan& plan, const Atte
         step.softcap = call.softcap;
         step.bias = bias_from(call, key);
         step.mask = mask_from(call, row, key);
+        if (call.scaled()) {
+            step.key_scales = work.scales;
+            step.value_scales = work.scales + kTileKeys;
+        }
         step.maximum = partial.maximum[i];
         step.sum = partial.sum[i];
         call.kernels->weight_row(step);
@@ -160,6 +168,10 @@ void run_span_bf16(const AttentionCall& call, const AttentionPlan& plan, const A
                 head_page(call, item.head, page_key / kPageKeys, work.staging + p * staging_bytes(call));
             keys[p] = reinterpret_cast<const uint16_t*>(page.keys);
             values[p] = reinterpret_cast<const uint16_t*>(page.values);
+            if (page.scales != nullptr) {
+                std::copy_n(page.scales, kPageKeys, work.scales + p * kPageKeys);
+                std::copy_n(page.scales + kPageKeys, kPageKeys, work.scales + kTileKeys + p * kPageKeys);
+            }
             if (first_values == nullptr) first_values = values[p];
             pages = p + 1;
         }
@@ -172,9 +184,8 @@ void run_span_bf16(const AttentionCall& call, const AttentionPlan& plan, const A
         weigh_bf16(call, plan, item, work, key, pages * kPageKeys, partial);
         // The next tile, or what this thread most likely takes next: the first tile of the next span.
         const int64_t next = key + kTileKeys;
-        const std::byte* ahead = next < call.keys && !call.virtual_keys()
-                                     ? head_page(call, item.head, next / kPageKeys, nullptr).keys
-                                     : nullptr;
+        const std::byte* ahead =
+            next < call.keys && call.in_place() ? head_page(call, item.head, next / kPageKeys, nullptr).keys : nullptr;
         call.kernels->value_tile({work.rounded, kTileKeys, item.count, values, pages,
                                   (end + kPairDepth - 1) / kPairDepth * kPairDepth, call.layout.value_panels(),
                                   partial.out, plan.stride, ahead});

@@ -26,6 +26,12 @@ WeightType parse_weights(const std::string& text, Precision mode) {
     throw invalid_argument("weights \"" + text + "\" is unknown on the CPU; known are auto, f32, bf16, int8, int4");
 }
 
+KvType parse_kv(const std::string& text) {
+    for (const KvType type : {KvType::automatic, KvType::f32, KvType::bf16, KvType::f16, KvType::int8})
+        if (text == kv_type_name(type)) return type;
+    throw invalid_argument("kv \"" + text + "\" is unknown on the CPU; known are auto, f32, bf16, f16, int8");
+}
+
 Precision parse_precision(const std::string& text) {
     if (text == "f32") return Precision::f32;
     if (text == "bf16") return Precision::bf16;
@@ -37,6 +43,11 @@ Precision parse_precision(const std::string& text) {
 
 const char* weight_type_name(WeightType type) noexcept {
     static constexpr std::array<const char*, 4> names = {"f32", "bf16", "int8", "int4"};
+    return names[static_cast<size_t>(type)];
+}
+
+const char* kv_type_name(KvType type) noexcept {
+    static constexpr std::array<const char*, 5> names = {"auto", "f32", "bf16", "f16", "int8"};
     return names[static_cast<size_t>(type)];
 }
 
@@ -76,6 +87,7 @@ CpuCompute::CpuCompute(const CpuOptions& options) {
     table_.kv_length = cpu::kv_length;
     table_.kv_truncate = cpu::kv_truncate;
     table_.kv_bytes = cpu::kv_bytes;
+    table_.kv_token_bytes = cpu::kv_token_bytes;
     table_.rope_table = cpu::rope_table;
     table_.rope = cpu::rope;
     table_.interpolate = cpu::interpolate;
@@ -141,8 +153,8 @@ std::string CpuCompute::description() const {
     const bool onednn =
         cpu::onednn_multiplies(state_->dense, state_->onednn, active_isa(), options.mode, options.weights, many_rows);
     return std::string("CPU, ") + isa_name(active_isa()) + ", " + (options.mode == Precision::f32 ? "f32" : "bf16") +
-           " with " + weight_type_name(options.weights) + " weights, " + std::to_string(threads) +
-           (threads == 1 ? " thread" : " threads") +
+           " with " + weight_type_name(options.weights) + " weights and " + kv_type_name(state_->kv) + " cache, " +
+           std::to_string(threads) + (threads == 1 ? " thread" : " threads") +
            (onednn ? std::string(", oneDNN ") + cpu::onednn_version() : std::string());
 }
 
@@ -154,6 +166,7 @@ std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options) {
     CpuOptions cpu_options;
     cpu_options.mode = parse_precision(options.dtype);
     cpu_options.weights = parse_weights(options.weights, cpu_options.mode);
+    cpu_options.kv = parse_kv(options.kv);
     return std::make_shared<CpuCompute>(cpu_options);
 }
 

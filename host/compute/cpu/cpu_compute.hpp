@@ -28,6 +28,13 @@ enum class WeightType { f32, bf16, int8, int4 };
 /** "f32", "bf16", "int8" or "int4". */
 const char* weight_type_name(WeightType type) noexcept;
 
+/** How cached keys and values are stored; `automatic` is f32 in f32 mode and bf16 in bf16 mode. f16 is multiplied in
+ * f32 (ten bits of mantissa are what it is for), int8 in the mode's precision, with one scale per token and head. */
+enum class KvType { automatic, f32, bf16, f16, int8 };
+
+/** "auto", "f32", "bf16", "f16" or "int8". */
+const char* kv_type_name(KvType type) noexcept;
+
 /** Who multiplies linear layers in bf16; the f32 mode always has the own kernels. `automatic` is the environment
  * variable VLM_DENSE ("own", "onednn" or "auto") where it is set; else oneDNN for many rows on a processor with AMX,
  * and the own kernels everywhere else (measurements: docs/performance.md). */
@@ -72,6 +79,7 @@ struct CpuOptions {
     Precision mode = Precision::f32;
     WeightType weights = WeightType::f32;
     DenseEngine dense = DenseEngine::automatic;
+    KvType kv = KvType::automatic;
     ThreadPool* pool = nullptr;  ///< NULL: ThreadPool::global().
     int64_t scratch_limit = 0;   ///< Most bytes of scratch memory over all contexts; 0: no limit.
     bool timing = false;         ///< Measure the time of every call (two clock reads each).
@@ -137,7 +145,7 @@ class CpuCompute final : public Device {
 
 /** The device for open_device("cpu"), which sets the threads of the shared pool: "auto" is bf16 where the processor
  * multiplies bf16 (AVX512_BF16, AMX), else f32.
- *  @throws Error INVALID_ARGUMENT for an unknown dtype or weights, listing the known ones. */
+ *  @throws Error INVALID_ARGUMENT for an unknown dtype, weights or kv, listing the known ones. */
 std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options);
 
 }  // namespace vlm

@@ -110,6 +110,10 @@ constexpr Kernels make_kernels(Isa isa) {
     table.multiply = multiply_row;
     table.scale = scale_row;
     table.to_bf16 = to_bf16_row;
+    table.to_f16 = to_f16_row;
+    table.to_int8 = to_int8_row;
+    table.f16_to_f32 = f16_to_f32_row;
+    table.int8_to_bf16 = int8_to_bf16_row;
     return table;
 }
 

@@ -94,12 +94,14 @@ struct WeightRow {
     uint16_t* weights;
     int64_t low, high, columns;  ///< `columns` is a multiple of 32.
     float scale;
-    float softcap;        ///< 0: none.
-    const float* bias;    ///< Per column, or NULL.
-    const uint8_t* mask;  ///< Per column, 0: invisible; or NULL.
-    float maximum;        ///< In and out: running maximum, -infinity at first.
-    float sum;            ///< In and out: running sum of weights.
-    float correction;     ///< Out: what earlier weights have to be multiplied with.
+    float softcap;              ///< 0: none.
+    const float* bias;          ///< Per column, or NULL.
+    const uint8_t* mask;        ///< Per column, 0: invisible; or NULL.
+    const float* key_scales;    ///< Factors of logits per column, or NULL.
+    const float* value_scales;  ///< Factors of weights per column, left out of their sum; or NULL.
+    float maximum;              ///< In and out: running maximum, -infinity at first.
+    float sum;                  ///< In and out: running sum of weights.
+    float correction;           ///< Out: what earlier weights have to be multiplied with.
 };
 
 struct Kernels {
@@ -124,6 +126,13 @@ struct Kernels {
     void (*scale)(const float* x, float scale, float* y, int64_t n);
     /** Rounds to nearest even. */
     void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+    void (*to_f16)(const float* x, uint16_t* y, int64_t n);
+    /** Rounds to whole numbers within [-127, 127] times the scale that it returns; 0 for a row of zeros, NaN for a row
+     * with anything that is not finite. */
+    float (*to_int8)(const float* x, int8_t* y, int64_t n);
+    /** Widens from front to back, exactly; as much memory at `ahead` is fetched. `n` is a multiple of 64. */
+    void (*f16_to_f32)(const uint16_t* x, float* y, int64_t n, const void* ahead);
+    void (*int8_to_bf16)(const int8_t* x, uint16_t* y, int64_t n, const void* ahead);
     /** The three steps of attention in bf16; NULL where gemm_bf16 is. */
     void (*score_tile)(const ScoreTile& tile);
     void (*value_tile)(const ValueTile& tile);

@@ -9,140 +9,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "host/compute/cpu/convert.hpp"
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
 
 namespace vlm::cpu {
-
-namespace {
-
-template <class T>
-T encode(float x) {
-    if constexpr (std::is_same_v<T, float>) {
-        return x;
-    } else {
-        return Bf16{float_to_bf16(x)};
-    }
-}
-
-template <class Fn>
-void with_element(bool bf16, Fn&& fn) {
-    if (bf16) {
-        fn(Bf16{});
-    } else {
-        fn(float{});
-    }
-}
-
-const float* row_of(const View& x, int64_t row, int64_t head) {
-    return x.data<const float>() + row * x.strides[0] + head * x.strides[1];
-}
-
-/** One row, rounded; `out` has room for a pair more than `dim`. */
-void round_row(const Kernels& kernels, const float* x, int64_t stride, int64_t dim, uint16_t* out) {
-    if (stride == 1) {
-        kernels.to_bf16(x, out, dim);
-    } else {
-        for (int64_t d = 0; d < dim; ++d) out[d] = float_to_bf16(x[d * stride]);
-    }
-    out[dim] = 0;
-}
-
-/** Two keys' values as pairs from slot `slot` on, or one when `odd` is NULL. */
-void store_values(const PageLayout& layout, const uint16_t* even, const uint16_t* odd, int64_t slot, uint16_t* values) {
-    for (int64_t d = 0; d < layout.value_dim; d += kPanel) {
-        uint16_t* line = values + layout.value_index(slot, d);
-        const int64_t n = std::min(kPanel, layout.value_dim - d);
-        if (odd == nullptr) {
-            for (int64_t c = 0; c < n; ++c) line[2 * c] = even[d + c];
-        } else {
-            for (int64_t c = 0; c < n; ++c) {
-                line[2 * c] = even[d + c];
-                line[2 * c + 1] = odd[d + c];
-            }
-        }
-    }
-}
-
-/** Rows are rounded first and then moved as pairs: of one key along the head, of two keys in the values. Heads are the
- * inner loop because they are neighbours in the source, which the processor then reads ahead. */
-void write_page_bf16(const PageLayout& layout, const View& k, const View& v, int64_t first, int64_t count, int64_t slot,
-                     int64_t head, int64_t head_end, std::byte* page) {
-    const Kernels& table = kernels();
-    std::vector<uint16_t> rounded(static_cast<size_t>(2 * (std::max(layout.head_dim, layout.value_dim) + 2)));
-    uint16_t *row = rounded.data(), *next = row + rounded.size() / 2;
-    auto* memory = reinterpret_cast<uint16_t*>(page);
-    for (int64_t i = 0; i < count; ++i)
-        for (int64_t h = head; h < head_end; ++h) {
-            round_row(table, row_of(k, first + i, h), k.strides[2], layout.head_dim, row);
-            uint16_t* target = memory + h * layout.head_elements() + layout.key_index(slot + i, 0);
-            for (int64_t d = 0; d < layout.head_dim; d += 2, target += 2 * kPanel) std::memcpy(target, row + d, 4);
-        }
-    for (int64_t i = 0, step = 1; i < count; i += step) {
-        step = (slot + i) % 2 == 0 && i + 1 < count ? 2 : 1;
-        for (int64_t h = head; h < head_end; ++h) {
-            uint16_t* values = memory + h * layout.head_elements() + layout.key_elements();
-            round_row(table, row_of(v, first + i, h), v.strides[2], layout.value_dim, row);
-            if (step == 2) round_row(table, row_of(v, first + i + 1, h), v.strides[2], layout.value_dim, next);
-            store_values(layout, row, step == 2 ? next : nullptr, slot + i, values);
-        }
-    }
-}
-
-}  // namespace
-
-void write_page(const PageLayout& layout, const View& k, const View& v, int64_t first, int64_t count, int64_t slot,
-                int64_t head, int64_t head_end, std::byte* page) {
-    if (layout.bf16) return write_page_bf16(layout, k, v, first, count, slot, head, head_end, page);
-    for (int64_t h = head; h < head_end; ++h) {
-        float* keys = reinterpret_cast<float*>(page) + h * layout.head_elements();
-        float* values = keys + layout.key_elements();
-        for (int64_t i = 0; i < count; ++i) {
-            const float* key = row_of(k, first + i, h);
-            float* target = keys + layout.key_index(slot + i, 0);
-            for (int64_t d = 0; d < layout.head_dim; ++d) target[d * kPanel] = key[d * k.strides[2]];
-            const float* value = row_of(v, first + i, h);
-            for (int64_t d = 0; d < layout.value_dim; d += kPanel) {
-                float* line = values + layout.value_index(slot + i, d);
-                const int64_t n = std::min(kPanel, layout.value_dim - d);
-                for (int64_t c = 0; c < n; ++c) line[c] = value[(d + c) * v.strides[2]];
-            }
-        }
-    }
-}
-
-void read_key(const PageLayout& layout, const std::byte* page, int64_t head, int64_t slot, float* key) {
-    with_element(layout.bf16, [&](auto tag) {
-        using T = decltype(tag);
-        const T* keys = reinterpret_cast<const T*>(page) + head * layout.head_elements();
-        for (int64_t d = 0; d < layout.head_dim; ++d) key[d] = to_float(keys[layout.key_index(slot, d)]);
-    });
-}
-
-void read_value(const PageLayout& layout, const std::byte* page, int64_t head, int64_t slot, float* value) {
-    with_element(layout.bf16, [&](auto tag) {
-        using T = decltype(tag);
-        const T* values = reinterpret_cast<const T*>(page) + head * layout.head_elements() + layout.key_elements();
-        for (int64_t d = 0; d < layout.value_dim; ++d) value[d] = to_float(values[layout.value_index(slot, d)]);
-    });
-}
-
-void store_key(const PageLayout& layout, const float* key, int64_t slot, std::byte* keys) {
-    with_element(layout.bf16, [&](auto tag) {
-        using T = decltype(tag);
-        for (int64_t d = 0; d < layout.head_dim; ++d)
-            reinterpret_cast<T*>(keys)[layout.key_index(slot, d)] = encode<T>(key[d]);
-    });
-}
-
-void store_value(const PageLayout& layout, const float* value, int64_t slot, std::byte* values) {
-    with_element(layout.bf16, [&](auto tag) {
-        using T = decltype(tag);
-        for (int64_t d = 0; d < layout.value_dim; ++d)
-            reinterpret_cast<T*>(values)[layout.value_index(slot, d)] = encode<T>(value[d]);
-    });
-}
 
 void LayerCache::reserve(State& state, int64_t keys) {
     const auto pages = static_cast<size_t>((keys + kPageKeys - 1) / kPageKeys);
@@ -189,37 +59,44 @@ void LayerCache::truncate(State& state, int64_t length) {
         const int64_t last = std::min(length_, static_cast<int64_t>(pages_.size()) * kPageKeys);
         const std::vector<float> zeros(static_cast<size_t>(std::max(layout_.head_dim, layout_.value_dim)), 0.0f);
         for (int64_t h = 0; h < layout_.kv_heads; ++h) {
-            std::byte* keys = pages_.back() + h * layout_.head_elements() * layout_.element_bytes();
-            std::byte* values = keys + layout_.key_elements() * layout_.element_bytes();
+            std::byte* head = pages_.back() + h * layout_.head_bytes();
             for (int64_t j = length; j < last; ++j) {
-                store_key(layout_, zeros.data(), j % kPageKeys, keys);
-                store_value(layout_, zeros.data(), j % kPageKeys, values);
+                store_key(layout_, zeros.data(), j % kPageKeys, head);
+                store_value(layout_, zeros.data(), j % kPageKeys, head);
             }
         }
     }
     length_ = std::min(length_, length);
 }
 
+namespace {
+
+void check_spec(const vlm_kv_spec* spec) {
+    if (spec == nullptr) throw invalid_argument("spec is NULL");
+    if (spec->struct_size < sizeof(vlm_kv_spec) || spec->struct_size > VLM_STRUCT_SIZE_MAX)
+        throw invalid_argument("spec has struct_size " + std::to_string(spec->struct_size) + ", expected " +
+                               std::to_string(sizeof(vlm_kv_spec)));
+    const auto within = [](int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; };
+    if (!within(spec->layers, 1, 65536) || !within(spec->kv_heads, 1, 65536) || !within(spec->head_dim, 1, 65536) ||
+        !within(spec->capacity, 0, int64_t{1} << 31))
+        throw invalid_argument("spec has layers " + std::to_string(spec->layers) + ", kv_heads " +
+                               std::to_string(spec->kv_heads) + ", head_dim " + std::to_string(spec->head_dim) +
+                               ", capacity " + std::to_string(spec->capacity) +
+                               "; expected 1 to 65536 each and a capacity of 0 to 2^31");
+}
+
+}  // namespace
+
 vlm_status kv_create(const vlm_compute* self, const vlm_kv_spec* spec, vlm_kv_cache** cache) {
     return guarded_load(self, "kv_create", [&](State& state) {
         if (cache == nullptr) throw invalid_argument("the place for the cache is NULL");
         *cache = nullptr;
-        if (spec == nullptr) throw invalid_argument("spec is NULL");
-        if (spec->struct_size < sizeof(vlm_kv_spec) || spec->struct_size > VLM_STRUCT_SIZE_MAX)
-            throw invalid_argument("spec has struct_size " + std::to_string(spec->struct_size) + ", expected " +
-                                   std::to_string(sizeof(vlm_kv_spec)));
-        const auto within = [](int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; };
-        if (!within(spec->layers, 1, 65536) || !within(spec->kv_heads, 1, 65536) || !within(spec->head_dim, 1, 65536) ||
-            !within(spec->capacity, 0, int64_t{1} << 31))
-            throw invalid_argument("spec has layers " + std::to_string(spec->layers) + ", kv_heads " +
-                                   std::to_string(spec->kv_heads) + ", head_dim " + std::to_string(spec->head_dim) +
-                                   ", capacity " + std::to_string(spec->capacity) +
-                                   "; expected 1 to 65536 each and a capacity of 0 to 2^31");
+        check_spec(spec);
         auto made = std::make_unique<vlm_kv_cache>();
         made->kv_heads = spec->kv_heads;
         made->head_dim = spec->head_dim;
         made->capacity = spec->capacity;
-        made->bf16 = state.options.mode == Precision::bf16;
+        made->type = state.kv;
         made->layers.resize(static_cast<size_t>(spec->layers));
         *cache = made.release();
     });
@@ -252,6 +129,16 @@ int64_t kv_bytes(const vlm_compute*, const vlm_kv_cache* cache) {
     if (cache != nullptr)
         for (const auto& layer : cache->layers) total += layer.bytes();
     return total;
+}
+
+int64_t kv_token_bytes(const vlm_compute* self, const vlm_kv_spec* spec) {
+    int64_t bytes = 0;
+    const vlm_status status = guarded_load(self, "kv_token_bytes", [&](State& state) {
+        check_spec(spec);
+        const PageLayout layout{spec->kv_heads, spec->head_dim, spec->head_dim, state.kv};
+        bytes = spec->layers * layout.token_bytes();
+    });
+    return status == VLM_STATUS_OK ? bytes : -1;
 }
 
 }  // namespace vlm::cpu

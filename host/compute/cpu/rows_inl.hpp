@@ -179,4 +179,53 @@ void to_bf16_row(const float* x, uint16_t* y, int64_t count) {
     for (int64_t k = i; k < count; ++k) y[k] = last[k - i];
 }
 
+void to_f16_row(const float* x, uint16_t* y, int64_t count) {
+    int64_t i = 0;
+    for (; i + Vec::kWidth <= count; i += Vec::kWidth) Vec::store_f16(y + i, Vec::load(x + i));
+    if (i == count) return;
+    alignas(64) uint16_t last[Vec::kWidth];
+    Vec::store_f16(last, Vec::load_part(x + i, count - i));
+    for (int64_t k = i; k < count; ++k) y[k] = last[k - i];
+}
+
+float to_int8_row(const float* x, int8_t* y, int64_t count) {
+    F top = set(0.0f), products = set(0.0f);
+    for_vectors(count, [&](int64_t i, auto n) {
+        const F v = cut(get(x + i, n), n, 0.0f);
+        top = Vec::max(top, Vec::abs(v));
+        products = Vec::fma(v, set(0.0f), products);  // NaN as soon as one element is not finite
+    });
+    const float largest = Vec::largest(top), check = Vec::sum(products);
+    const bool finite = check == check;
+    const float scale = largest / 127.0f;
+    const F inverse = set(finite && scale > 0.0f ? 1.0f / scale : 0.0f);
+    // Tiny rows, whose inverse is no number, become zeros too: they are below 1e-36.
+    const bool usable = finite && 1.0f / scale <= 3e38f;
+    for_vectors(count, [&](int64_t i, auto n) {
+        const F v = usable ? Vec::round(Vec::mul(get(x + i, n), inverse)) : set(0.0f);
+        alignas(64) int8_t lanes[Vec::kWidth];
+        Vec::store_int8(lanes, Vec::min(set(127.0f), Vec::max(set(-127.0f), v)));
+        if constexpr (requires { n < 0; }) {
+            for (int64_t k = 0; k < n; ++k) y[i + k] = lanes[k];
+        } else {
+            __builtin_memcpy(y + i, lanes, Vec::kWidth);
+        }
+    });
+    return finite ? (usable ? scale : 0.0f) : check;
+}
+
+void f16_to_f32_row(const uint16_t* x, float* y, int64_t count, const void* ahead) {
+    for (int64_t i = 0; i < count; i += 32) {
+        __builtin_prefetch(static_cast<const uint16_t*>(ahead) + i);
+        for (int64_t k = i; k < i + 32; k += Vec::kWidth) Vec::store(y + k, Vec::load_f16(x + k));
+    }
+}
+
+void int8_to_bf16_row(const int8_t* x, uint16_t* y, int64_t count, const void* ahead) {
+    for (int64_t i = 0; i < count; i += 64) {
+        __builtin_prefetch(static_cast<const int8_t*>(ahead) + i);
+        for (int64_t k = i; k < i + 64; k += Vec::kWidth) Vec::store_high(y + k, Vec::load_int8(x + k));
+    }
+}
+
 }  // namespace

@@ -35,12 +35,16 @@ class State {
         : options(options_in),
           onednn(onednn_version() != nullptr),
           dense(resolve_dense_engine(options_in.dense, onednn)),
+          kv(options_in.kv != KvType::automatic   ? options_in.kv
+             : options_in.mode == Precision::bf16 ? KvType::bf16
+                                                  : KvType::f32),
           pool(options_in.pool != nullptr ? *options_in.pool : ThreadPool::global()),
           scratch(options_in.scratch_limit) {}
 
     const CpuOptions options;
     const bool onednn;  ///< The build has oneDNN.
     const DenseEngine dense;
+    const KvType kv;  ///< Never `automatic`.
     ThreadPool& pool;
     Scratch scratch;
     std::array<OpCounter, static_cast<size_t>(Op::count)> counters;

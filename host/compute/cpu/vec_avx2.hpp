@@ -67,6 +67,28 @@ struct Vec {
         const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(halves));
     }
+    static F load_f16(const uint16_t* p) {
+        return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static void store_f16(uint16_t* p, F x) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                         _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    }
+    static F load_int8(const int8_t* p) {
+        return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+    }
+    /** Whole numbers within [-128, 127]. */
+    static void store_int8(int8_t* p, F x) {
+        const __m256i words = _mm256_cvtps_epi32(x);
+        const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(halves, halves));
+    }
+    /** The upper halves: bf16 of numbers that it can hold. */
+    static void store_high(uint16_t* p, F x) {
+        const __m256i high = _mm256_srli_epi32(_mm256_castps_si256(x), 16);
+        const __m256i halves = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0x08);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(halves));
+    }
     static F masked(F x, const uint8_t* mask, int64_t n) {
         alignas(32) int32_t visible[kWidth];
         for (int i = 0; i < kWidth; ++i) visible[i] = i < n && mask[i] != 0 ? -1 : 0;

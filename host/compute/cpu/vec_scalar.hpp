@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "host/compute/cpu/convert.hpp"
+
 namespace {
 
 struct Vec {
@@ -97,6 +99,23 @@ struct Vec {
             const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
             p[i] = static_cast<uint16_t>((nan ? bits | 0x400000u : bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
         }
+    }
+    static F load_f16(const uint16_t* p) {
+        return make([&](int i) { return vlm::cpu::f16_to_float(p[i]); });
+    }
+    static void store_f16(uint16_t* p, F x) {
+        for (int i = 0; i < 4; ++i) p[i] = vlm::cpu::float_to_f16(x.v[i]);
+    }
+    static F load_int8(const int8_t* p) {
+        return make([&](int i) { return static_cast<float>(p[i]); });
+    }
+    /** Whole numbers within [-128, 127]. */
+    static void store_int8(int8_t* p, F x) {
+        for (int i = 0; i < 4; ++i) p[i] = static_cast<int8_t>(x.v[i]);
+    }
+    /** The upper halves: bf16 of numbers that it can hold. */
+    static void store_high(uint16_t* p, F x) {
+        for (int i = 0; i < 4; ++i) p[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(x.v[i]) >> 16);
     }
     /** Visible keys keep their value, others become -infinity. */
     static F masked(F x, const uint8_t* mask, int64_t n) {

@@ -363,6 +363,13 @@ class Ops {
         return cache;
     }
 
+    /** Cache bytes of one position over all layers; a host that cannot tell stores them in the activation dtype. */
+    int64_t kv_token_bytes(const vlm_kv_spec& spec) const {
+        if (table_.kv_token_bytes != nullptr) return table_.kv_token_bytes(self_, &spec);
+        return 2 * int64_t{spec.layers} * spec.kv_heads * spec.head_dim *
+               static_cast<int64_t>(dtype_size(activation_dtype()));
+    }
+
     /** Calls a slot of the table; throws UNIMPLEMENTED when this host is too old to have it. */
     template <typename... Formal, typename... Actual>
     void call(const char* name, vlm_status (*slot)(const vlm_compute*, const vlm_run_context*, Formal...),
