@@ -29,6 +29,12 @@ void print_drug(const nlohmann::ordered_json& drug) {
     }
 }
 
+/** " (306 merged, 97 pruned)" when there is something to say. */
+std::string reduced_text(const TokenCounts& tokens) {
+    if (tokens.merged == 0 && tokens.pruned == 0) return "";
+    return " (" + std::to_string(tokens.merged) + " merged, " + std::to_string(tokens.pruned) + " pruned)";
+}
+
 }  // namespace
 
 void print_report(const Result& result, bool with_text) {
@@ -48,9 +54,10 @@ void print_report(const Result& result, bool with_text) {
         std::printf("%s%s %.0f ms", first ? "" : ", ", stage.c_str(), ms);
         first = false;
     }
-    std::printf("; %lld visual, %lld text, %lld generated tokens; peak %.0f MB]\n",
-                static_cast<long long>(result.tokens.visual), static_cast<long long>(result.tokens.text),
-                static_cast<long long>(result.tokens.generated), peak_memory_mb());
+    std::printf("; %lld visual%s, %lld text, %lld generated tokens; peak %.0f MB]\n",
+                static_cast<long long>(result.tokens.visual), reduced_text(result.tokens).c_str(),
+                static_cast<long long>(result.tokens.text), static_cast<long long>(result.tokens.generated),
+                peak_memory_mb());
 }
 
 }  // namespace vlm::cli

@@ -11,6 +11,7 @@
 #include "host/cli/batch.hpp"
 #include "host/cli/options.hpp"
 #include "host/cli/progress.hpp"
+#include "host/cli/reduction_map.hpp"
 #include "host/cli/report.hpp"
 #include "host/image/decode.hpp"
 
@@ -89,6 +90,9 @@ int run_command(const Arguments& arguments) {
     out("stream", "print text as it is generated");
     out("plan", "print parts and memory, load nothing");
     out("trace", po::value<std::string>(), "write a Chrome trace of all stages to this file");
+    out("reduction-map", po::value<std::string>(),
+        "draw what token reducers merged (one colour per token) and dropped (dark) into this PNG; with several images "
+        "NAME-1.png, NAME-2.png, ...");
     all.add(ask).add(output).add(batch_options());
     const auto values = parse(arguments, all, {}, kIntro);
     if (!values) return kSuccess;
@@ -113,6 +117,8 @@ int run_command(const Arguments& arguments) {
         print_plan(*pipeline, image.width, image.height);
         return kSuccess;
     }
+
+    if (values->contains("reduction-map")) check_reduction_map(*pipeline);
 
     Request question;
     if (values->contains("prompt")) question.prompt = (*values)["prompt"].as<std::string>();
@@ -152,6 +158,8 @@ int run_command(const Arguments& arguments) {
             auto result = pipeline->answer({request}, options, listeners, stream, &own).front();
             result.timings_ms = own.totals_ms();
             trace.append(own);
+            if (values->contains("reduction-map"))
+                write_reduction_maps((*values)["reduction-map"].as<std::string>(), request, result, i, files.size());
             if (stream) std::puts("");
             const std::string line = result.to_json();
             if (json)

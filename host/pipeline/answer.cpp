@@ -60,10 +60,7 @@ class Answering {
             evaluate(sequences);
         read_again(requests, sequences, request_of);
         for (size_t i = 0; i < sequences.size(); ++i) collect(sequences[i], results[request_of[i]]);
-        if (requests.size() == 1)
-            results[0].reductions.insert(results[0].reductions.end(),
-                                         hooks_.records().begin() + static_cast<std::ptrdiff_t>(before),
-                                         hooks_.records().end());
+        give_backbone_records(before, sequences, request_of, results);
         const Trace::Scope scope(trace_, "post_process");
         for (size_t r = 0; r < requests.size(); ++r) {
             auto prompts = requests[r].texts;
@@ -84,6 +81,33 @@ class Answering {
         reread(pipeline_, run_, hooks_, rows, options_, trace_);
     }
 
+    /** Hands what reducers did in the backbone to the requests of the sequences that it was done to. */
+    void give_backbone_records(size_t first, const std::vector<Sequence>& sequences,
+                               const std::vector<size_t>& request_of, std::vector<Result>& results) {
+        std::vector<size_t> visual;
+        std::vector<int64_t> place;  // of each sequence in its request
+        for (size_t i = 0; i < sequences.size(); ++i) {
+            place.push_back(i > 0 && request_of[i] == request_of[i - 1] ? place.back() + 1 : 0);
+            if (std::any_of(sequences[i].segments.begin(), sequences[i].segments.end(),
+                            [](const Segment& segment) { return segment.image >= 0 && segment.count > 0; }))
+                visual.push_back(i);
+        }
+        for (size_t k = first; k < hooks_.records().size(); ++k) {
+            ReductionRecord record = hooks_.records()[k];
+            if (record.sequence < 0 || record.sequence >= static_cast<int64_t>(visual.size())) continue;
+            const size_t sequence = visual[static_cast<size_t>(record.sequence)];
+            record.sequence = place[sequence];
+            results[request_of[sequence]].reductions.push_back(std::move(record));
+        }
+        for (auto& result : results) {
+            add_backbone_reductions(result.reduced_images, result.reductions);
+            trace_.count("tokens in", static_cast<double>(result.tokens.visual));
+            trace_.count("tokens merged", static_cast<double>(result.tokens.merged));
+            trace_.count("tokens pruned", static_cast<double>(result.tokens.pruned));
+            trace_.count("KV bytes", static_cast<double>(result.tokens.kv_bytes));
+        }
+    }
+
     void add_sequences(const Request& request, Result& result, std::vector<Sequence>& sequences) {
         const auto parts = split_pages(request.images, pipeline_.manifest().image);
         std::vector<const NamedImage*> images;
@@ -91,9 +115,21 @@ class Answering {
         const std::string prompt = pipeline_.render_prompt(request);
         VisualStage visual{pipeline_, run_, hooks_, trace_};
         const auto tokens = visual.encode(images, prompt, nullptr);
-        for (const auto& t : tokens) {
-            result.tokens.visual += t->layout.tokens();
-            if (t->map.row_of_position) result.tokens.merged += t->layout.tokens() - t->rows.dim(0);
+        for (size_t i = 0; i < tokens.size(); ++i) {
+            const auto& t = *tokens[i];
+            result.tokens.visual += t.layout.tokens();
+            if (hooks_.abi() == nullptr) continue;
+            const bool alone = pipeline_.manifest().image.split_rows;
+            ReducedImage reduced{parts[i].page,
+                                 parts[i].region,
+                                 alone ? static_cast<int64_t>(i) : 0,
+                                 alone ? 0 : static_cast<int32_t>(i),
+                                 t.layout,
+                                 visual.rows_of_positions(t.layout, t.map)};
+            const auto dropped = std::count(reduced.row_of_position.begin(), reduced.row_of_position.end(), -1);
+            result.tokens.pruned += dropped;
+            result.tokens.merged += t.layout.tokens() - t.rows.dim(0) - dropped;
+            result.reduced_images.push_back(std::move(reduced));
         }
         if (pipeline_.backbone().description().output == VLM_OUTPUT_EMBEDDING)
             return add_texts(request, result, tokens, sequences);

@@ -51,6 +51,8 @@ uint32_t HookService::needs(Run& run, uint32_t site, int32_t layer, int32_t laye
 }
 
 const vlm_token_map* HookService::reduce(Run& run, const vlm_token_view& view) {
+    const bool backbone = view.site == VLM_SITE_BACKBONE_LAYER;
+    const int64_t sequence = backbone ? backbone_calls_[view.layer]++ : -1;
     auto* reducer = acting(run, view.site, view.layer, view.layers);
     if (reducer == nullptr || view.tokens <= 0) return nullptr;
     groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, device_);
@@ -64,7 +66,7 @@ const vlm_token_map* HookService::reduce(Run& run, const vlm_token_view& view) {
     }
     if (!reducer->reduce(run, view, map_)) return nullptr;
 
-    ReductionRecord record{view.site, view.layer, view.image, view.tokens, map_.group_count, 0, {}};
+    ReductionRecord record{view.site, view.layer, view.image, view.tokens, map_.group_count, 0, sequence, {}, {}};
     if (groups_.on_cpu()) {
         const auto groups = groups_.span<int32_t>();
         std::vector<bool> used(static_cast<size_t>(map_.group_count), false);
@@ -85,6 +87,12 @@ const vlm_token_map* HookService::reduce(Run& run, const vlm_token_view& view) {
                                                  std::to_string(empty - used.begin()) +
                                                  " without a member; this is a fault of the plugin");
         record.groups.assign(groups.begin(), groups.end());
+        if (backbone && view.images != nullptr) {
+            Tensor images(VLM_DTYPE_I32, {view.tokens});
+            run.check(run.compute().copy(&run.compute(), run.context(VLM_ABI_VERSION), view.images, images.abi()),
+                      "copy of image numbers");
+            record.images.assign(images.span<int32_t>().begin(), images.span<int32_t>().end());
+        }
     }
     records_.push_back(std::move(record));
     return &map_;

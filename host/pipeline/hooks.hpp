@@ -5,6 +5,7 @@
 #include <vlm/hooks.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -20,7 +21,9 @@ struct ReductionRecord {
     int64_t tokens_before = 0;
     int64_t tokens_after = 0;
     int64_t dropped = 0;          ///< Tokens with group -1.
+    int64_t sequence = -1;        ///< In the backbone: which sequence, counted among those with visual tokens.
     std::vector<int32_t> groups;  ///< `[tokens_before]`; empty when the run is on another device.
+    std::vector<int32_t> images;  ///< `[tokens_before]` in the backbone: image of the sequence, -1: text.
 };
 
 /** The reducers of a pipeline as one service. Made per run: it belongs to one thread. */
@@ -54,6 +57,7 @@ class HookService {
     Tensor groups_;
     vlm_token_map map_{};
     std::vector<ReductionRecord> records_;
+    std::map<int32_t, int64_t> backbone_calls_;  ///< By layer: one per sequence with visual tokens, in their order.
 };
 
 }  // namespace vlm

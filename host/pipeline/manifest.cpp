@@ -52,6 +52,21 @@ std::vector<StageManifest> read_stages(json::Value pipeline, const char* key, co
     return stages;
 }
 
+/** Takes `protect` out of the options of a reducer: pixels are the host's, so protection works with every reducer. */
+void read_protect(StageManifest& stage, const json::Value& value) {
+    const auto options = value.find_set("options");
+    if (!options || !options->contains("protect")) return;
+    const auto protect = (*options)["protect"];
+    constexpr double kUsual = 0.1;  // printed strokes have far more of a patch's pixels on edges, paper and skin less
+    if (protect.is_bool())
+        stage.protect = protect.as_bool() ? kUsual : 0;
+    else
+        stage.protect = protect.as_number(0, 1);
+    auto rest = nlohmann::ordered_json::parse(stage.options);
+    rest.erase("protect");
+    stage.options = rest.dump();
+}
+
 RowOptions read_rows(json::Value value) {
     value.check_keys({"max_side", "ink", "max_angle", "rule", "min_band", "row_height", "max_row_width", "width_step",
                       "margin", "max_gap"});
@@ -141,6 +156,9 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
         if (const auto v = pipeline->find_set("connector")) manifest.connector = read_stage(*v, base);
         if (const auto v = pipeline->find_set("backbone")) manifest.backbone = read_stage(*v, base);
         manifest.token_reducers = read_stages(*pipeline, "token_reducers", base);
+        if (const auto list = pipeline->find_set("token_reducers"))
+            for (size_t i = 0; i < manifest.token_reducers.size(); ++i)
+                read_protect(manifest.token_reducers[i], list->as_array()[i]);
         manifest.post_processors = read_stages(*pipeline, "post_processors", base);
     }
     if (const auto v = root.find_set("image")) manifest.image = read_image(*v);

@@ -34,6 +34,7 @@ struct GenerationOptions {
 struct StageManifest {
     std::string plugin;
     std::string options = "{}";  ///< JSON object.
+    double protect = 0;          ///< Reducers: tokens with this share of pixels on edges must not be dropped; 0: off.
     bool given = false;
 };
 

@@ -10,6 +10,7 @@
 
 #include "host/base/tensor.hpp"
 #include "host/pipeline/hooks.hpp"
+#include "host/pipeline/reduction_map.hpp"
 
 namespace vlm {
 
@@ -59,6 +60,7 @@ struct Result {
     std::map<std::string, double> timings_ms;  ///< By stage.
     TokenCounts tokens;
     std::vector<ReductionRecord> reductions;
+    std::vector<ReducedImage> reduced_images;  ///< With reducers: what became of the positions of each image.
 
     /** One line of JSON. */
     std::string to_json() const;

@@ -205,6 +205,7 @@ struct RequestStorage {
                 v.row_of_position = tokens->map.row_of_position.abi();
                 v.sizes = tokens->map.sizes.abi();
             }
+            v.keep = tokens->keep ? tokens->keep.abi() : nullptr;
             images.push_back(v);
         }
         for (const auto& s : segments) segment_pointers.push_back(&s);

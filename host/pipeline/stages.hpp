@@ -41,6 +41,7 @@ struct VisualTokens {
     Tensor rows;  ///< `[rows, hidden_size]`
     TokenLayout layout;
     RowMap map;
+    Tensor keep;  ///< `[layout.tokens]` u8, 1: print, must not be dropped; empty: nothing is protected.
     double confidence = -1;
 };
 

@@ -6,8 +6,10 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <numeric>
 
+#include "host/pipeline/patches.hpp"
 #include "host/pipeline/prompt.hpp"
 
 namespace vlm {
@@ -74,17 +76,52 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
         const auto index = static_cast<int32_t>(missing[k]);
         features[k].width = image.width;
         features[k].height = image.height;
-        reduce(VLM_SITE_ENCODER_OUTPUT, index, features[k].layout, features[k].rows, features[k].map);
+        reduce(VLM_SITE_ENCODER_OUTPUT, index, features[k].layout, features[k].rows, features[k].map,
+               protected_positions(image, features[k].layout));
         auto made = std::make_shared<VisualTokens>(
             pipeline.connector().connect(run, features[k], text, pipeline.device().allocator()));
-        reduce(VLM_SITE_CONNECTOR_OUTPUT, index, made->layout, made->rows, made->map);
+        made->keep = protected_positions(image, made->layout);
+        reduce(VLM_SITE_CONNECTOR_OUTPUT, index, made->layout, made->rows, made->map, made->keep);
         tokens[missing[k]] = made;
         if (cacheable) cache->put(keys[missing[k]], made);
     }
     return tokens;
 }
 
-void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map) {
+Tensor VisualStage::protected_positions(const Image& image, const TokenLayout& layout) {
+    double threshold = 0;
+    for (const auto& reducer : pipeline.manifest().token_reducers)
+        if (reducer.protect > 0) threshold = threshold > 0 ? std::min(threshold, reducer.protect) : reducer.protect;
+    if (threshold <= 0 || layout.tokens() == 0) return {};
+    const auto shares = edge_shares(image, layout);
+    Tensor keep(VLM_DTYPE_U8, {layout.tokens()});
+    for (size_t p = 0; p < shares.size(); ++p)
+        keep.span<uint8_t>()[p] = static_cast<double>(shares[p]) >= threshold ? 1 : 0;
+    return to_device(keep);
+}
+
+Tensor VisualStage::to_device(const Tensor& tensor) {
+    Tensor there(tensor.dtype(), tensor.shape(), pipeline.device().allocator());
+    if (there.on_cpu()) return tensor;
+    const auto& compute = run.compute();
+    run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), tensor.abi(), there.abi()), "copy to the device");
+    return there;
+}
+
+std::vector<int32_t> VisualStage::rows_of_positions(const TokenLayout& layout, const RowMap& map) {
+    std::vector<int32_t> rows(static_cast<size_t>(layout.tokens()));
+    std::iota(rows.begin(), rows.end(), 0);
+    if (!map.row_of_position) return rows;
+    Tensor copy(VLM_DTYPE_I32, {layout.tokens()});
+    const auto& compute = run.compute();
+    run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), map.row_of_position.abi(), copy.abi()),
+              "copy of a token map");
+    rows.assign(copy.span<int32_t>().begin(), copy.span<int32_t>().end());
+    return rows;
+}
+
+void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map,
+                         const Tensor& keep) {
     if (hooks.abi() == nullptr || hooks.needs(run, site, -1, 0) == 0) return;
     auto view = abi_struct<vlm_token_view>();
     view.site = site;
@@ -94,6 +131,20 @@ void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout
     view.hidden = rows.abi();
     view.sizes = map.sizes ? map.sizes.abi() : nullptr;
     view.layout = layout.abi();
+    const std::vector<int32_t> old_rows = rows_of_positions(layout, map);
+    Tensor keep_rows;
+    if (keep) {
+        // A row is protected when any of its positions is.
+        Tensor positions(VLM_DTYPE_U8, keep.shape());
+        run.check(run.compute().copy(&run.compute(), run.context(VLM_ABI_VERSION), keep.abi(), positions.abi()),
+                  "copy of protected positions");
+        Tensor by_row(VLM_DTYPE_U8, {rows.dim(0)});
+        for (size_t p = 0; p < old_rows.size(); ++p)
+            if (old_rows[p] >= 0)
+                by_row.span<uint8_t>()[static_cast<size_t>(old_rows[p])] |= positions.span<uint8_t>()[p];
+        keep_rows = to_device(by_row);
+        view.keep = keep_rows.abi();
+    }
     const vlm_token_map* groups = hooks.reduce(run, view);
     if (groups == nullptr) return;
 
@@ -107,13 +158,6 @@ void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout
     // The maps are small; composing them on the CPU keeps this readable on every device.
     Tensor group_of_row(VLM_DTYPE_I32, {rows.dim(0)});
     run.check(compute.copy(&compute, context, groups->groups, group_of_row.abi()), "copy of a token map");
-    std::vector<int32_t> old_rows(static_cast<size_t>(layout.tokens()));
-    std::iota(old_rows.begin(), old_rows.end(), 0);
-    if (map.row_of_position) {
-        Tensor old(VLM_DTYPE_I32, {layout.tokens()});
-        run.check(compute.copy(&compute, context, map.row_of_position.abi(), old.abi()), "copy of a token map");
-        old_rows.assign(old.span<int32_t>().begin(), old.span<int32_t>().end());
-    }
     Tensor row_of_position(VLM_DTYPE_I32, {layout.tokens()});
     Tensor sizes(VLM_DTYPE_F32, {groups->group_count});
     for (size_t p = 0; p < old_rows.size(); ++p) {
@@ -121,11 +165,7 @@ void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout
         row_of_position.span<int32_t>()[p] = row;
         if (row >= 0) sizes.span<float>()[static_cast<size_t>(row)] += 1;
     }
-    RowMap composed{Tensor(VLM_DTYPE_I32, {layout.tokens()}, device),
-                    Tensor(VLM_DTYPE_F32, {groups->group_count}, device)};
-    run.check(compute.copy(&compute, context, row_of_position.abi(), composed.row_of_position.abi()),
-              "copy of a token map");
-    run.check(compute.copy(&compute, context, sizes.abi(), composed.sizes.abi()), "copy of token sizes");
+    RowMap composed{to_device(row_of_position), to_device(sizes)};
     rows = std::move(reduced);
     map = std::move(composed);
 }

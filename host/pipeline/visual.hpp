@@ -38,8 +38,13 @@ struct VisualStage {
     std::vector<std::shared_ptr<const VisualTokens>> encode(std::span<const NamedImage* const> images,
                                                             const std::string& prompt, VisualCache* cache);
 
+    /** Row of each position of an image on the CPU, -1: dropped. */
+    std::vector<int32_t> rows_of_positions(const TokenLayout& layout, const RowMap& map);
+
   private:
-    void reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map);
+    Tensor to_device(const Tensor& tensor);
+    void reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map, const Tensor& keep);
+    Tensor protected_positions(const Image& image, const TokenLayout& layout);
 };
 
 }  // namespace vlm

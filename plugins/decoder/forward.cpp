@@ -75,10 +75,12 @@ std::vector<ImageMap> Forward::read_maps(const vlm_backbone_request& request) {
         sdk::Tensor tokens(image.tokens, "visual tokens");
         tokens.expect_shape({-1, config_.visual_size}, "visual tokens");
         maps[i].rows = tokens.size(0);
-        if (image.row_of_position == nullptr || image.layout == nullptr) continue;
-        sdk::Tensor map(image.row_of_position, "row_of_position");
-        map.expect_shape({image.layout->tokens}, "row_of_position");
-        maps[i].row_of_position = ops_.download<int32_t>(map);
+        if (image.layout == nullptr) continue;
+        if (image.row_of_position != nullptr) {
+            sdk::Tensor map(image.row_of_position, "row_of_position");
+            map.expect_shape({image.layout->tokens}, "row_of_position");
+            maps[i].row_of_position = ops_.download<int32_t>(map);
+        }
         if (image.keep == nullptr) continue;
         sdk::Tensor keep(image.keep, "visual tokens: keep");
         keep.expect_shape({image.layout->tokens}, "visual tokens: keep");

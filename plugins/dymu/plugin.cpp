@@ -11,7 +11,7 @@
  *  - `thresholds`: one cosine per layer, or the object that `vlmhost calibrate dymu` writes, with that list in it; from
  *    1.0 on a layer merges nothing (scores must be strictly above, and rounding does not count).
  *  - `r`: tokens to merge, one number per layer or one for all.
- *  - `tokens`: merge evenly over the layers until this many are left (576 → 72).
+ *  - `tokens`: merge evenly over all layers but the last until this many are left (576 → 72).
  */
 #include "vlm/sdk/plugin.hpp"
 
@@ -113,7 +113,8 @@ class Dymu : public TokenReducer {
     int64_t planned_merges(const vlm_token_view& view) const {
         if (target_ == 0) return merges_at(view.layer);
         const int64_t surplus = view.tokens - view.protected_tokens - target_;
-        const int64_t layers_left = view.layers - view.layer;
+        // LLaVA takes the features in front of the last layer, so what is not merged by then would stay.
+        const int64_t layers_left = std::max(1, view.layers - 1 - view.layer);
         return std::max<int64_t>(0, (surplus + layers_left - 1) / layers_left);
     }
 

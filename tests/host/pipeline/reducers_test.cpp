@@ -198,4 +198,85 @@ TEST(Reducers, SettingsThatReduceNothingChangeNoBit) {
     EXPECT_FALSE(compute(golden("llava"), {fastv({{"layer", 1}, {"keep", 0.5}})}) == compute(golden("llava"), List()));
 }
 
+/** A page with print in its upper half and paper below. */
+vlm::NamedImage half_printed() {
+    vlm::NamedImage page{"page", vlm::make_image(64, 64, 3, 255)};
+    for (int y = 0; y < 32; ++y)
+        for (int x = 0; x < 64; x += 4) std::fill_n(page.image.row(y) + 3 * x, 6, uint8_t{0});
+    return page;
+}
+
+TEST(Reducers, ProtectedPrintIsNeverDropped) {
+    SKIP_WITHOUT("llava");
+    vlm::GenerationOptions generation;
+    generation.max_new_tokens = 1;
+    vlm::Request request;
+    request.prompt = "<image> a";
+    request.images = {half_printed()};
+    const auto dropped = [&](const json& options, const List& others = {}) {
+        List reducers = others;
+        reducers.push_back(fastv(options));
+        const auto pipeline = open(golden("fastv"), reducers, true);
+        const auto result = pipeline->answer({request}, generation).front();
+        const auto& rows = result.reduced_images.at(0).row_of_position;
+        const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
+        return std::pair(std::count(rows.begin(), middle, -1), std::count(middle, rows.end(), -1));
+    };
+    // A model with random weights looks anywhere, so without protection print is lost too.
+    const auto [print, paper] = dropped({{"layer", 1}, {"ratio", 0.5}});
+    EXPECT_GT(print, 0);
+    const auto [kept_print, lost_paper] = dropped({{"layer", 1}, {"ratio", 0.5}, {"protect", true}});
+    EXPECT_EQ(kept_print, 0);
+    EXPECT_EQ(lost_paper, print + paper) << "as many as before, but paper";
+    EXPECT_EQ(dropped({{"layer", 1}, {"ratio", 0.9}, {"protect", 0.2}}).first, 0) << "even when fewer can go";
+    EXPECT_EQ(dropped({{"layer", 1}, {"ratio", 0.5}, {"protect", false}}), std::pair(print, paper));
+    // Of a merged token all patches stay when one of them is print.
+    EXPECT_EQ(dropped({{"layer", 1}, {"ratio", 0.5}, {"protect", true}}, {dymu({{"tokens", 40}})}).first, 0);
+    EXPECT_THAT(refusal("fastv", {fastv({{"layer", 1}, {"protect", 2}})}), HasSubstr("protect"));
+}
+
+TEST(Reducers, ResultsSayWhatWasMergedAndPrunedAndTheTraceCountsIt) {
+    SKIP_WITHOUT("hybrid");
+    const auto pipeline = open(golden("hybrid"), {dymu({{"tokens", 20}}), fastv({{"layer", 2}, {"keep", 0.5}})}, true);
+    vlm::GenerationOptions generation;
+    generation.max_new_tokens = 2;
+    vlm::Request one;
+    one.prompt = "<image> a <image>";
+    one.images = {half_printed(), half_printed()};
+    vlm::Request other = one;
+    other.images.pop_back();
+    other.prompt = "<image> b";
+    vlm::Request text;
+    text.prompt = "no image";
+    vlm::Trace trace;
+    const auto results = pipeline->answer({text, one, other}, generation, {}, {}, &trace);
+    EXPECT_TRUE(results[0].reduced_images.empty());
+    for (size_t r : {1U, 2U}) {
+        const auto& result = results[r];
+        int64_t pruned = 0, rows = 0, positions = 0;
+        ASSERT_EQ(result.reduced_images.size(), result.images.size());
+        for (const auto& image : result.reduced_images) {
+            pruned += std::count(image.row_of_position.begin(), image.row_of_position.end(), -1);
+            rows += image.rows();
+            positions += image.layout.tokens();
+        }
+        EXPECT_EQ(result.tokens.visual, positions);
+        EXPECT_EQ(result.tokens.pruned, pruned) << r;
+        EXPECT_EQ(positions - result.tokens.merged, 20 * static_cast<int64_t>(result.images.size())) << r;
+        EXPECT_EQ(rows, 10 * static_cast<int64_t>(result.images.size())) << "half of the tokens stay, over all images";
+    }
+    const auto file = fs::temp_directory_path() / "vlm_reducers_trace.json";
+    trace.write_chrome(file);
+    const json written = json::parse(vlm::json::Document::from_file(file.string()).root().dump());
+    std::map<std::string, int64_t> counted;
+    for (const auto& event : written.at("traceEvents"))
+        if (event.at("ph") == "C") counted[event.at("name")] += event.at("args").at("value").get<int64_t>();
+    EXPECT_EQ(counted["tokens in"], results[1].tokens.visual + results[2].tokens.visual);
+    EXPECT_EQ(counted["tokens merged"], results[1].tokens.merged + results[2].tokens.merged);
+    EXPECT_EQ(counted["tokens pruned"], results[1].tokens.pruned + results[2].tokens.pruned);
+    EXPECT_EQ(counted["KV bytes"],
+              results[0].tokens.kv_bytes + results[1].tokens.kv_bytes + results[2].tokens.kv_bytes);
+    fs::remove(file);
+}
+
 }  // namespace
