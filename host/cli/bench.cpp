@@ -12,6 +12,7 @@
 #include "host/base/cpu_features.hpp"
 #include "host/base/error.hpp"
 #include "host/bench/random_checkpoint.hpp"
+#include "host/cli/bench_sweep.hpp"
 #include "host/cli/progress.hpp"
 #include "host/image/decode.hpp"
 
@@ -45,6 +46,7 @@ po::options_description bench_options() {
     add("batches", po::value<std::string>()->default_value("1,4,8"), "sequences that decode together");
     add("starts", po::value<int>()->default_value(3), "processes to start for the time to the first token");
     add("first-token", "open, make one token, and tell the times as JSON");
+    add_sweep_options(options);
     return options;
 }
 
@@ -118,6 +120,7 @@ int bench_command(const Arguments& arguments) {
     if ((*values)["runs"].as<int>() < 1) throw invalid_argument("--runs must be at least 1");
     for (const char* name : {"new-tokens", "context", "decode-steps"})
         if ((*values)[name].as<int64_t>() < 1) throw invalid_argument(std::string("--") + name + " must be at least 1");
+    if (values->contains("sweep")) return bench_sweep(*values);
     if (values->contains("first-token")) return bench_first_token(*values);
     if (values->contains("scaling")) return bench_scaling(*values);
     if (values->contains("shape") || values->contains("stages")) return bench_stages(arguments, *values);

@@ -48,6 +48,7 @@ void print_report(const Result& result, bool with_text) {
     }
     for (const auto& [key, value] : extra.items())
         if (key != "drugs") std::printf("  %s: %s\n", key.c_str(), value.dump().c_str());
+    if (!result.budget.empty()) std::printf("  budget: %s\n", result.budget.c_str());
     std::printf("  [");
     bool first = true;
     for (const auto& [stage, ms] : result.timings_ms) {

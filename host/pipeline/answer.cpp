@@ -38,6 +38,7 @@ class Answering {
         std::vector<size_t> first_of;
         for (size_t r = 0; r < requests.size(); ++r) {
             for (const auto& image : requests[r].images) results[r].images.push_back(image.name);
+            if (!pipeline_.budget().name.empty()) results[r].budget = pipeline_.budget().to_json();
             const size_t before = hooks_.records().size();
             first_of.push_back(sequences.size());
             add_sequences(requests[r], results[r], sequences);

@@ -130,9 +130,20 @@ GenerationOptions read_generation(json::Value value) {
     return options;
 }
 
+BudgetManifest read_budget(json::Value value, const std::filesystem::path& base) {
+    value.check_keys({"max_ms", "visual_tokens", "curve"});
+    BudgetManifest budget;
+    constexpr double kLongest = 1e9;
+    if (const auto v = value.find_set("max_ms")) budget.max_ms = v->as_number(1e-3, kLongest);
+    if (const auto v = value.find_set("visual_tokens")) budget.visual_tokens = v->as_int(1, int64_t{1} << 32);
+    if (const auto v = value.find_set("curve")) budget.curve = (base / v->as_string()).lexically_normal();
+    if (!budget.given()) throw value.error("needs \"max_ms\" or \"visual_tokens\"");
+    return budget;
+}
+
 Manifest read(json::Value root, const std::filesystem::path& base) {
     root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "kv", "threads", "plugins", "trust",
-                     "pipeline", "image", "prompt", "use_template", "max_context", "batch", "generation"});
+                     "pipeline", "image", "prompt", "use_template", "max_context", "batch", "generation", "budget"});
     const auto absolute = [&](const std::string& path) {
         return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
                                                          : (base / path).lexically_normal();
@@ -155,10 +166,7 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
         if (const auto v = pipeline->find_set("vision_encoder")) manifest.vision_encoder = read_stage(*v, base);
         if (const auto v = pipeline->find_set("connector")) manifest.connector = read_stage(*v, base);
         if (const auto v = pipeline->find_set("backbone")) manifest.backbone = read_stage(*v, base);
-        manifest.token_reducers = read_stages(*pipeline, "token_reducers", base);
-        if (const auto list = pipeline->find_set("token_reducers"))
-            for (size_t i = 0; i < manifest.token_reducers.size(); ++i)
-                read_protect(manifest.token_reducers[i], list->as_array()[i]);
+        manifest.token_reducers = read_token_reducers(*pipeline, base);
         manifest.post_processors = read_stages(*pipeline, "post_processors", base);
     }
     if (const auto v = root.find_set("image")) manifest.image = read_image(*v);
@@ -167,6 +175,11 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     if (const auto v = root.find_set("max_context")) manifest.max_context = v->as_int(1, int64_t{1} << 32);
     if (const auto v = root.find_set("batch")) manifest.batch = v->as_int(1, 4096);
     if (const auto v = root.find_set("generation")) manifest.generation = read_generation(*v);
+    if (const auto v = root.find_set("budget")) {
+        manifest.budget = read_budget(*v, base);
+        if (!manifest.token_reducers.empty())
+            throw v->error("chooses the token reducers, but the manifest names some too; keep one of them");
+    }
     if (manifest.model.empty())
         throw root.error(
             "needs a \"model\": the folder of a checkpoint (config.json, *.safetensors, tokenizer.json), relative to "
@@ -176,6 +189,15 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
 }
 
 }  // namespace
+
+std::vector<StageManifest> read_token_reducers(const json::Value& object, const std::filesystem::path& base) {
+    auto stages = read_stages(object, "token_reducers", base);
+    if (const auto list = object.find_set("token_reducers")) {
+        const auto values = list->as_array();
+        for (size_t i = 0; i < stages.size(); ++i) read_protect(stages[i], values[i]);
+    }
+    return stages;
+}
 
 Manifest Manifest::from_file(const std::filesystem::path& path) {
     const auto document = json::Document::from_file(path.string());

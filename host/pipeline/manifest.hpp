@@ -53,6 +53,14 @@ struct ImageManifest {
     int64_t max_pixels = 64'000'000;  ///< Larger images are refused from their header.
 };
 
+/** Limits that a measured curve of token reducers is to keep (host/pipeline/budget.hpp). */
+struct BudgetManifest {
+    double max_ms = 0;            ///< Time to the first token; 0: no limit.
+    int64_t visual_tokens = 0;    ///< Visual tokens that stay; 0: no limit.
+    std::filesystem::path curve;  ///< File of `vlmhost bench --sweep reducers`.
+    bool given() const { return max_ms > 0 || visual_tokens > 0; }
+};
+
 /** A parsed manifest. */
 struct Manifest {
     std::filesystem::path file;   ///< Where it was read; empty when made from a checkpoint.
@@ -67,6 +75,7 @@ struct Manifest {
     TrustMode trust = TrustMode::off;            ///< Asked of plugins at least; the host's own policy may ask more.
     StageManifest vision_encoder, connector, backbone;
     std::vector<StageManifest> token_reducers, post_processors;
+    BudgetManifest budget;  ///< Chooses the token reducers.
     ImageManifest image;
     std::string prompt;        ///< Default prompt; empty: none.
     bool use_template = true;  ///< Apply the chat template to prompts without an image marker.
@@ -81,5 +90,8 @@ struct Manifest {
     /** The manifest that `--model DIR` means. */
     static Manifest for_model(const std::filesystem::path& model);
 };
+
+/** The list `token_reducers` of a JSON object; files in its options are relative to `base`. */
+std::vector<StageManifest> read_token_reducers(const json::Value& object, const std::filesystem::path& base);
 
 }  // namespace vlm

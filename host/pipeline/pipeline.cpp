@@ -86,7 +86,12 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
     std::unique_ptr<Pipeline> pipeline(new Pipeline());
     pipeline->manifest_ = std::move(manifest);
     pipeline->checkpoint_ = std::make_unique<Checkpoint>(pipeline->manifest_.model);
+    if (pipeline->manifest_.budget.given()) {
+        pipeline->budget_ = choose_by_budget(pipeline->manifest_.budget);
+        pipeline->manifest_.token_reducers = pipeline->budget_.reducers;
+    }
     pipeline->create_stages(options);
+    if (pipeline->manifest_.budget.given()) check_budget_fits(pipeline->budget_, *pipeline);
     const auto& m = pipeline->manifest_;
     pipeline->device_ = open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv});
     pipeline->check_types();
@@ -97,7 +102,8 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
 void Pipeline::create_stages(const OpenOptions& options) {
     auto first = options.plugin_folders;
     first.insert(first.end(), manifest_.plugins.begin(), manifest_.plugins.end());
-    const auto folders = plugin_folders(first);
+    folders_ = plugin_folders(first);
+    const auto& folders = folders_;
     const std::string wanted = manifest_.recipe.empty() ? checkpoint_->model_type() : manifest_.recipe;
     recipe_ = find_recipe(recipe_folders(folders), wanted, (checkpoint_->folder() / "config.json").string());
     check_covered(recipe_, checkpoint_->config());
@@ -137,7 +143,13 @@ void Pipeline::check_types() const {
             "the parts do not fit: " + connector_->plugin().id() + " delivers visual tokens " +
             (connect.delivery == VLM_DELIVERY_INLINE ? "in the sequence" : "for cross-attention") + ", " +
             backbone_->plugin().id() + " expects the other way");
+    check_reducers();
+}
 
+void Pipeline::check_reducers() const {
+    const auto& vision = encoder_->description();
+    const auto& connect = connector_->description();
+    const auto& text = backbone_->description();
     // A reducer must find its site, and no two may act at one place.
     const Listeners quiet;
     Run run(device_->compute(), &quiet);
@@ -169,6 +181,27 @@ void Pipeline::check_types() const {
         if (!acts)
             throw failed_precondition(reducer->plugin().id() + " acts at no site with these settings; remove it");
     }
+}
+
+void Pipeline::replace_reducers(std::vector<StageManifest> reducers) {
+    std::vector<std::unique_ptr<TokenReducer>> made;
+    const StageResolver resolver(recipe_, *checkpoint_, folders_, host_trust().at_least(manifest_.trust));
+    for (const auto& reducer : reducers) made.push_back(resolver.create<TokenReducer>(resolver.extra(reducer)));
+    made.swap(reducers_);
+    try {
+        check_reducers();
+        const Listeners quiet;
+        Run run(device_->compute(), &quiet);
+        for (auto& reducer : reducers_) {
+            weights_.push_back(std::make_unique<WeightsService>(checkpoint_->weights(), std::vector<std::string>{""},
+                                                                checkpoint_->folder().string()));
+            reducer->load(run, weights_.back()->abi());
+        }
+    } catch (...) {
+        made.swap(reducers_);
+        throw;
+    }
+    manifest_.token_reducers = std::move(reducers);
 }
 
 void Pipeline::load(const OpenOptions& options) {

@@ -13,6 +13,7 @@
 
 #include "host/base/trace.hpp"
 #include "host/compute/device.hpp"
+#include "host/pipeline/budget.hpp"
 #include "host/pipeline/checkpoint.hpp"
 #include "host/pipeline/manifest.hpp"
 #include "host/pipeline/recipe.hpp"
@@ -77,6 +78,13 @@ class Pipeline {
     const std::vector<std::unique_ptr<TokenReducer>>& reducers() const { return reducers_; }
     const std::vector<std::unique_ptr<PostProcessor>>& post_processors() const { return post_processors_; }
 
+    /** What the manifest's budget chose; empty name: it has none. */
+    const BudgetChoice& budget() const { return budget_; }
+
+    /** Exchanges the token reducers, with the checks of open(). Not while anything runs; when a check fails, nothing
+     * has changed. For measurements that share the weights. */
+    void replace_reducers(std::vector<StageManifest> reducers);
+
     /** Bytes of packed weights and kept tensors of a stage: "vision_encoder", "connector" or "backbone". 0 before its
      * weights are loaded. */
     int64_t weight_bytes(const std::string& stage) const;
@@ -98,10 +106,13 @@ class Pipeline {
     Pipeline() = default;
     void create_stages(const OpenOptions& options);
     void check_types() const;
+    void check_reducers() const;
     void load(const OpenOptions& options);
 
     Manifest manifest_;
     Recipe recipe_;
+    BudgetChoice budget_;
+    std::vector<std::filesystem::path> folders_;  ///< Where plugins are looked for.
     std::unique_ptr<Checkpoint> checkpoint_;
     std::shared_ptr<Device> device_;
     std::vector<std::unique_ptr<WeightsService>> weights_;  ///< Tensors and tokenizers that components may have kept.

@@ -49,6 +49,7 @@ std::string Result::to_json() const {
     if (answers.size() == 1) writer.member("finish_reason", finish_reason_name(answers.front().finish));
     const auto members = json::Document::from_text(extra, "post-processor output");
     for (const auto& [key, value] : members.root().members()) writer.key(key).raw(value.dump());
+    if (!budget.empty()) writer.key("budget").raw(budget);
     writer.key("timings_ms").begin_object();
     for (const auto& [stage, ms] : timings_ms) writer.member(stage, ms);
     writer.end_object();

@@ -56,6 +56,7 @@ struct Result {
     std::string text;                 ///< Display text of all answers, joined by newlines.
     std::vector<Answer> answers;
     Tensor image_embeddings;                   ///< `[images, n]` beside embedding backbones.
+    std::string budget;                        ///< JSON: what the manifest's budget chose; empty: it has none.
     std::string extra = "{}";                  ///< JSON members written by the post-processors.
     std::map<std::string, double> timings_ms;  ///< By stage.
     TokenCounts tokens;
