@@ -5,6 +5,7 @@ Usage: sample.py SOURCE_FOLDER COMMAND... Exit status 77 (skipped) without the w
 """
 import json
 import pathlib
+import pty
 import signal
 import subprocess
 import sys
@@ -34,7 +35,9 @@ with tempfile.TemporaryDirectory() as folder:
                                    "prompt": "<|vision_start|><|image_pad|><|vision_end|>",
                                    "generation": {"max_new_tokens": 1000000, "ignore_eos": True}}))
     row = source / "tests/data/rx_rows/english_entry.png"
-    with subprocess.Popen([*command, endless, row], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    # Mono hears Ctrl-C only at a terminal.
+    terminal, end = pty.openpty()
+    with subprocess.Popen([*command, endless, row], stdin=end, stdout=end, stderr=subprocess.PIPE) as running:
         seen = b""
         while b"reading" not in seen:
             seen += running.stderr.read(1)
