@@ -147,7 +147,8 @@ class Batch {
     void take_token(Active& active, Backbone::Output& output) {
         auto& answer = active.sequence->answer;
         if (active.room <= 0) return finish(active, FinishReason::length, false);
-        if (output.confidence >= 0) answer.confidence = output.confidence;
+        // A head judges the prompt with its images; what single tokens of the answer say later does not replace that.
+        if (answer.confidence < 0) answer.confidence = output.confidence;
         const auto rows = output.rows.dim(0);
         const auto width = static_cast<size_t>(output.rows.dim(1));
         const auto logits = output.rows.span<float>().subspan(static_cast<size_t>(rows - 1) * width, width);

@@ -80,6 +80,7 @@ class Forward {
 
     // output.cpp: rows to logits
     void output();
+    bool needs_mean(const Item& item) const;
     void write_hidden(const sdk::Tensor& normed);
     void soft_cap(sdk::Tensor& logits) const;
 

@@ -22,8 +22,8 @@ void write_counts(const Item& item, int64_t rows, const std::vector<int32_t>& in
 }  // namespace
 
 void Forward::output() {
-    bool all_hidden = run_.tapped() || std::any_of(items_.begin(), items_.end(),
-                                                   [](const Item& item) { return item.request.hidden != nullptr; });
+    const bool all_hidden = run_.tapped() || std::any_of(items_.begin(), items_.end(),
+                                                         [this](const Item& item) { return needs_mean(item); });
     if (config_.final_norm && all_hidden) norm(weights_.final_norm, x_, x_);
     if (all_hidden) {
         tap_rows("llm.final_norm", x_);
@@ -72,13 +72,22 @@ void Forward::output() {
     }
 }
 
+bool Forward::needs_mean(const Item& item) const {
+    // The head judges a prompt; single tokens of the answer must not make a device wait in every step.
+    const bool judged = weights_.confidence && item.rows() > 1;
+    return item.request.hidden != nullptr || judged;
+}
+
 void Forward::write_hidden(const sdk::Tensor& normed) {
     for (const Item& item : items_) {
+        if (!needs_mean(item)) continue;
+        sdk::Scratch mean = ops_.create({config_.hidden_size});
+        ops_.mean(rows_of(normed, item), 0, mean);
+        if (weights_.confidence && item.rows() > 1)
+            item.target->confidence = (*weights_.confidence)(ops_.download(mean));
         if (item.request.hidden == nullptr) continue;
         sdk::Tensor target(item.request.hidden, "hidden");
         target.expect_shape({1, config_.hidden_size}, "hidden");
-        sdk::Scratch mean = ops_.create({config_.hidden_size});
-        ops_.mean(rows_of(normed, item), 0, mean);
         ops_.copy(mean.reshape({1, config_.hidden_size}), target);
     }
 }

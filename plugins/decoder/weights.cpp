@@ -52,6 +52,7 @@ class Loader {
         }
         if (config_.final_norm) m.final_norm = norm(own_, names_.final_norm, config_.hidden_size);
         m.head = head();
+        m.confidence = load_confidence_head(all_, config_.hidden_size);
         for (int32_t i = 0; i < config_.layers; ++i) m.layers.push_back(layer(i));
         for (int32_t i = 0; i < config_.cross_layers(); ++i) m.cross.push_back(cross_layer(i));
         return m;

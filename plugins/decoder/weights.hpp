@@ -8,6 +8,7 @@
 #include <vector>
 #include <vlm/sdk/weights.hpp>
 
+#include "confidence.hpp"
 #include "config.hpp"
 
 namespace vlm::decoder {
@@ -70,6 +71,7 @@ struct ModelWeights {
     sdk::Linear project_out;
     NormWeights final_norm;
     sdk::Linear head;
+    std::optional<ConfidenceHead> confidence;
     std::vector<LayerWeights> layers;
     std::vector<CrossWeights> cross;
 };

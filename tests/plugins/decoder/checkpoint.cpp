@@ -317,6 +317,7 @@ std::vector<TestOutput> Model::run(const std::vector<TestRequest>& requests) {
             request.output = &outputs.back()->tensor;
             request.row_of_output = &rows.back()->tensor;
         }
+        request.confidence = -1;
         auto width = static_cast<size_t>(description_.hidden_size);
         hidden.push_back(std::make_unique<Buffer<float>>(
             std::vector<float>(width), std::vector<int64_t>{1, description_.hidden_size}, VLM_DTYPE_F32));
@@ -336,6 +337,7 @@ std::vector<TestOutput> Model::run(const std::vector<TestRequest>& requests) {
         result.input_rows = rows[i]->values;
         result.input_rows.resize(static_cast<size_t>(result.rows));
         result.hidden = hidden[i]->values;
+        result.confidence = pointers[i]->confidence;
         results.push_back(std::move(result));
     }
     return results;
@@ -353,6 +355,27 @@ std::vector<int64_t> Model::greedy(vlm_backbone_context* handle, std::vector<flo
         if (ids.size() == count) return ids;
         logits = run(handle, TestPrompt::text({static_cast<int32_t>(ids.back())})).logits;
     }
+}
+
+void add_tensors(const std::filesystem::path& file, const std::map<std::string, Captured>& tensors) {
+    std::ifstream in(file, std::ios::binary);
+    const std::string all{std::istreambuf_iterator<char>(in), {}};
+    in.close();
+    uint64_t length = 0;
+    std::memcpy(&length, all.data(), sizeof length);
+    auto header = nlohmann::json::parse(all.substr(sizeof length, length));
+    std::string data = all.substr(sizeof length + length);
+    for (const auto& [name, tensor] : tensors) {
+        const size_t begin = data.size();
+        data.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
+        header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, data.size()}}};
+    }
+    std::string text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');
+    length = text.size();
+    std::ofstream out(file, std::ios::binary | std::ios::trunc);
+    out.write(reinterpret_cast<const char*>(&length), sizeof length);
+    out << text << data;
 }
 
 double distance(const std::vector<float>& a, const std::vector<float>& b) {

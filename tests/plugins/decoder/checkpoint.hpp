@@ -61,6 +61,7 @@ struct TestOutput {
     int64_t rows = 0;
     std::vector<int32_t> input_rows;
     std::vector<float> hidden;
+    double confidence = -1;
 };
 
 /** A request of a batch. */
@@ -144,6 +145,9 @@ class Golden {
 
 /** Folder of golden checkpoints: VLM_GOLDEN_DIR of the environment, else of the build. Empty when there is none. */
 std::filesystem::path golden_folder();
+
+/** Appends f32 tensors to a safetensors file. */
+void add_tensors(const std::filesystem::path& file, const std::map<std::string, Captured>& tensors);
 
 /** Largest absolute difference; infinity for different sizes. */
 double distance(const std::vector<float>& a, const std::vector<float>& b);

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "checkpoint.hpp"
+#include "plugins/decoder/confidence.hpp"
 
 namespace vlm::test {
 namespace {
@@ -210,6 +211,36 @@ TEST(ForwardOutputs, HiddenIsTheMeanOfTheFinalStates) {
         for (size_t row = 0; row < 6; ++row) sum += rows.values[row * 16 + column];
         EXPECT_NEAR(out.hidden[column], sum / 6.0f, 1e-5f);
     }
+    model.destroy_context(context);
+}
+
+using decoder::ConfidenceHead;
+
+TEST(ForwardOutputs, ACheckpointsConfidenceHeadJudgesThePrompt) {
+    const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "llama_with_confidence";
+    std::filesystem::create_directories(folder);
+    std::filesystem::copy(fixture("llama_linear"), folder,
+                          std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing);
+    constexpr size_t kHidden = 16, kInner = 4;
+    ConfidenceHead head{
+        std::vector<float>(kInner * kHidden), {0.1f, -0.2f, 0.3f, 0.0f}, {1.5f, -2.0f, 0.7f, 0.4f}, -0.3f};
+    for (size_t i = 0; i < head.inner.size(); ++i) head.inner[i] = 0.05f * static_cast<float>(i % 7) - 0.1f;
+    add_tensors(folder / "model.safetensors", {{"confidence_head.0.weight", {{kInner, kHidden}, head.inner}},
+                                               {"confidence_head.0.bias", {{kInner}, head.inner_bias}},
+                                               {"confidence_head.2.weight", {{1, kInner}, head.outer}},
+                                               {"confidence_head.2.bias", {{1}, {head.outer_bias}}}});
+    Model model(folder);
+    vlm_backbone_context* context = model.make_context(30);
+    const auto prompt = model.run({{context, TestPrompt::text(some_ids(6, 3)), VLM_LOGITS_LAST, true}})[0];
+    double sum = head.outer_bias;
+    for (size_t i = 0; i < kInner; ++i) {
+        double inside = head.inner_bias[i];
+        for (size_t k = 0; k < kHidden; ++k) inside += double(head.inner[i * kHidden + k]) * double(prompt.hidden[k]);
+        sum += double(head.outer[i]) * std::max(inside, 0.0);
+    }
+    EXPECT_NEAR(prompt.confidence, 1 / (1 + std::exp(-sum)), 1e-6);
+    const auto step = model.run({{context, TestPrompt::text({5}), VLM_LOGITS_LAST, false}})[0];
+    EXPECT_EQ(step.confidence, -1) << "single tokens are not judged";
     model.destroy_context(context);
 }
 
