@@ -34,10 +34,12 @@ inline std::string_view text_of(const vlm_string& s) {
 class Host {
   public:
     Host() = default;
+    /** What the entry was given. */
     explicit Host(const vlm_host_info* info) : info_(info) {}
 
     /** Version range for messages; NULL members are read as absent. */
     const vlm_host_info* get() const { return info_; }
+    /** One line of the log; `level` is VLM_LOG_*. */
     void log(const char* plugin_id, int32_t level, const std::string& message) const {
         if (info_ != nullptr && info_->log != nullptr) info_->log(info_->host, plugin_id, level, message.c_str());
     }
@@ -50,7 +52,9 @@ class Host {
             throw unimplemented(std::string("this host has no service '") + id + "'; use a newer host");
         return static_cast<const Service*>(table);
     }
+    /** Image service, NULL when the host has none. */
     const vlm_image_service* image() const { return service<vlm_image_service>(VLM_SERVICE_IMAGE); }
+    /** Text service, NULL when the host has none. */
     const vlm_text_service* text() const { return service<vlm_text_service>(VLM_SERVICE_TEXT); }
 
   private:
@@ -62,8 +66,9 @@ struct ComponentConfig {
     Config config;  ///< Its section of config.json with options merged in. Call `config.refuse_unknown()` at the end.
     Config model;   ///< The whole config.json.
     Config preprocessor;  ///< preprocessor_config.json.
-    Host host;
+    Host host;            ///< The host, for its log and services.
 
+    /** From the struct of the ABI; throws INVALID_ARGUMENT for a configuration that is no JSON object. */
     static ComponentConfig from(const vlm_component_config& raw) {
         const auto or_empty = [](const vlm_string& s) { return s.size == 0 ? std::string_view("{}") : text_of(s); };
         return {Config::parse(or_empty(raw.config), "config"), Config::parse(or_empty(raw.model), "config.json"),
@@ -84,17 +89,19 @@ class Component {
 
 /** What one image becomes. */
 struct VisionPlan {
-    Shape pixel_shape;
-    int64_t feature_rows = 0;
-    int64_t pooled_rows = 0;
-    int64_t workspace_bytes = 0;
-    Layout layout;
+    Shape pixel_shape;            ///< Of `preprocess`: f32 pixels.
+    int64_t feature_rows = 0;     ///< Rows of features, class tokens and the like included.
+    int64_t pooled_rows = 0;      ///< Rows of pooled output, 0: none.
+    int64_t workspace_bytes = 0;  ///< Most scratch memory of `encode`.
+    Layout layout;                ///< What the feature rows stand for.
 };
 
 /** `vlm.vision_encoder/1`: pixels to features. */
 class VisionEncoder : public Component {
   public:
+    /** Interface id. */
     static constexpr const char* kKind = VLM_KIND_VISION_ENCODER;
+    /** Says what the encoder is; called once. */
     virtual void describe(vlm_vision_description& description) const = 0;
     /** Plans one image from its size. Called from any thread. */
     virtual VisionPlan plan(int32_t width, int32_t height) const = 0;
@@ -106,19 +113,22 @@ class VisionEncoder : public Component {
 
 /** What one image's features become. `keep_layout`: the output positions are the input's. */
 struct ConnectorPlan {
-    int64_t rows = 0;
-    int64_t workspace_bytes = 0;
-    bool keep_layout = false;
-    Layout layout;
+    int64_t rows = 0;             ///< Rows of visual tokens.
+    int64_t workspace_bytes = 0;  ///< Most scratch memory of `connect`.
+    bool keep_layout = false;     ///< Output rows stand for what the input rows stood for.
+    Layout layout;                ///< Of the output, unless keep_layout.
 };
 
 /** `vlm.connector/1`: features to visual tokens. */
 class Connector : public Component {
   public:
+    /** Interface id. */
     static constexpr const char* kKind = VLM_KIND_CONNECTOR;
+    /** Says what the connector is; called once. */
     virtual void describe(vlm_connector_description& description) const = 0;
     /** Plans the tokens of one image of `width` x `height` pixels. Called from any thread. */
     virtual ConnectorPlan plan(const Layout& layout, int32_t width, int32_t height) const = 0;
+    /** Features of several images to visual tokens, in one call. */
     virtual void connect(const Run& run, std::span<const vlm_connector_input> inputs,
                          std::span<vlm_connector_output> outputs) const = 0;
 };
@@ -134,30 +144,37 @@ class BackboneContext {
 
 /** Size of a backbone call. */
 struct BackbonePlan {
-    int64_t output_rows = 0;
-    int64_t workspace_bytes = 0;
+    int64_t output_rows = 0;      ///< Rows of logits or embeddings.
+    int64_t workspace_bytes = 0;  ///< Most scratch memory of `run`.
 };
 
 /** `vlm.backbone/1`: tokens to logits or embeddings. Segments and images of requests are read with `read_struct`. */
 class Backbone : public Component {
   public:
+    /** Interface id. */
     static constexpr const char* kKind = VLM_KIND_BACKBONE;
+    /** Says what the backbone is; called once. */
     virtual void describe(vlm_backbone_description& description) const = 0;
     /** A context for at most `max_tokens` tokens, or NULL for an encoder-only backbone. */
     virtual std::unique_ptr<BackboneContext> make_context(const Run& run, int64_t max_tokens) const = 0;
+    /** Forgets what came after `tokens`; only for backbones with contexts. */
     virtual void truncate(BackboneContext& /*context*/, int64_t /*tokens*/) const {
         throw unimplemented("this backbone cannot forget tokens");
     }
+    /** What a context holds; only for backbones with contexts. */
     virtual void state(const BackboneContext& /*context*/, vlm_backbone_state& /*state*/) const {
         throw unimplemented("this backbone keeps no context");
     }
+    /** How much a request will give; reads no tensor. */
     virtual BackbonePlan plan(const vlm_backbone_request& request) const = 0;
+    /** Runs new tokens of several contexts in one call. Nothing has changed when it throws. */
     virtual void run(const Run& run, std::span<vlm_backbone_request> requests) const = 0;
 };
 
 /** `vlm.token_reducer/1`: fewer tokens, by a map. */
 class TokenReducer : public Component {
   public:
+    /** Interface id. */
     static constexpr const char* kKind = VLM_KIND_TOKEN_REDUCER;
     /** VLM_NEED_* flags at (`site`, `layer`), or 0: it does not act there. */
     virtual uint32_t needs(const Run& run, uint32_t site, int32_t layer, int32_t layers) const = 0;
@@ -168,6 +185,7 @@ class TokenReducer : public Component {
 /** `vlm.post_processor/1`: what was generated to what was asked for. Answers and tokens are read with `read_struct`. */
 class PostProcessor : public Component {
   public:
+    /** Interface id. */
     static constexpr const char* kKind = VLM_KIND_POST_PROCESSOR;
     /** JSON object whose members are merged into the result. */
     virtual nlohmann::json process(const Run& run, const vlm_post_input& input) const = 0;

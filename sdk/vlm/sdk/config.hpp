@@ -128,6 +128,7 @@ class Config {
         const nlohmann::json* value = find(key);
         return value == nullptr ? fallback : convert<T>(*value, path(key));
     }
+    /** Text of `key`, or the fallback. Throws INVALID_ARGUMENT when it is no text. */
     std::string get(const std::string& key, const char* fallback) const { return get<std::string>(key, fallback); }
     /** The value of `key`; throws INVALID_ARGUMENT when it is absent. */
     template <typename T>

@@ -14,6 +14,7 @@ namespace vlm::sdk {
  */
 class Error : public std::runtime_error {
   public:
+    /** `status` is what the C function returns, `message` what the log says. */
     Error(vlm_status status, const std::string& message) : std::runtime_error(message), status_(status) {}
 
     /** One of VLM_STATUS_*; never VLM_STATUS_OK. */
@@ -27,24 +28,31 @@ class Error : public std::runtime_error {
  * a second message would hide the first, which knows more. */
 class HostError : public Error {
   public:
+    /** As Error; plugins never throw it themselves. */
     using Error::Error;
 };
 
+/** A value that the caller chose is wrong: say which, what was found and what was expected. */
 inline Error invalid_argument(const std::string& message) {
     return {VLM_STATUS_INVALID_ARGUMENT, message};
 }
+/** Something named is not there. */
 inline Error not_found(const std::string& message) {
     return {VLM_STATUS_NOT_FOUND, message};
 }
+/** A configuration that this plugin does not support; say which. */
 inline Error unimplemented(const std::string& message) {
     return {VLM_STATUS_UNIMPLEMENTED, message};
 }
+/** The call is right, the moment is not. */
 inline Error failed_precondition(const std::string& message) {
     return {VLM_STATUS_FAILED_PRECONDITION, message};
 }
+/** Memory or a limit is exhausted. */
 inline Error resource_exhausted(const std::string& message) {
     return {VLM_STATUS_RESOURCE_EXHAUSTED, message};
 }
+/** A fault of the plugin or the host itself. */
 inline Error internal(const std::string& message) {
     return {VLM_STATUS_INTERNAL, message};
 }

@@ -20,9 +20,11 @@ namespace vlm::sdk {
 /** The hook service of a call; does nothing when the pipeline has no reducers. */
 class Hooks {
   public:
+    /** The hooks of a run; empty when no reducer is there. */
     explicit Hooks(const Run& run) : run_(run) {
         if (run.hooks() != nullptr) table_ = read_struct(run.hooks(), "hook service");
     }
+    /** Whether there is a reducer at all. */
     explicit operator bool() const { return table_.reduce != nullptr; }
     /** VLM_NEED_* at (`site`, `layer`), 0: nobody acts there. */
     uint32_t needs(uint32_t site, int32_t layer, int32_t layers) const {
@@ -42,16 +44,16 @@ class Hooks {
 
 /** What the owner shows at a site. Empty tensors where the reducers need nothing. */
 struct SiteView {
-    uint32_t site = VLM_SITE_ENCODER_LAYER;
-    int32_t layer = -1;
-    int32_t layers = 0;
-    int32_t image = 0;
-    int64_t protected_tokens = 0;
-    Tensor hidden{};
-    Tensor keys{};
-    Tensor scores{};
-    Tensor score_sums{};
-    const vlm_token_layout* layout = nullptr;
+    uint32_t site = VLM_SITE_ENCODER_LAYER;  ///< VLM_SITE_*.
+    int32_t layer = -1;                      ///< Layer that just ended, -1 outside of layers.
+    int32_t layers = 0;                      ///< Layers of the component.
+    int32_t image = 0;                       ///< Index of the image, -1 for a whole sequence.
+    int64_t protected_tokens = 0;            ///< First rows that must stay (class tokens).
+    Tensor hidden{};                         ///< `[tokens, hidden_size]`.
+    Tensor keys{};                           ///< `[tokens, key_dim]` keys, mean over heads; where a reducer needs them.
+    Tensor scores{};                         ///< `[tokens]` f32 attention of the last row, mean over heads.
+    Tensor score_sums{};                     ///< `[tokens]` f32 the same, summed over the positions of a row.
+    const vlm_token_layout* layout = nullptr;  ///< What the tokens stand for.
 };
 
 /** The tokens of one image (or sequence) from the first site to the last. */
@@ -62,6 +64,7 @@ class TokenState {
 
     /** Number of tokens now, and of original positions. */
     int64_t tokens() const { return tokens_; }
+    /** Positions, before any merging. */
     int64_t positions() const { return positions_; }
     /** True after the first map. */
     bool reduced() const { return static_cast<bool>(sizes_); }

@@ -17,6 +17,7 @@ namespace vlm::sdk {
 
 /** Left, top, right, bottom in the source image, 0 to 1. */
 using Region = std::array<float, 4>;
+/** Region of a block that covers the image: left, top, right, bottom in [0, 1]. */
 inline constexpr Region kWholeImage = {0.F, 0.F, 1.F, 1.F};
 
 /** A layout under construction or in use. */
@@ -65,8 +66,11 @@ class Layout {
         return *this;
     }
 
+    /** Positions of all blocks. */
     int64_t tokens() const { return tokens_; }
+    /** The blocks, in order of their positions. */
     const std::vector<vlm_token_block>& blocks() const { return blocks_; }
+    /** Forgets all blocks. */
     void clear() {
         blocks_.clear();
         tokens_ = 0;

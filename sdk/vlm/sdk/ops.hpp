@@ -19,10 +19,13 @@ namespace vlm::sdk {
 class Scratch : public Tensor {
   public:
     Scratch() = default;
+    /** Memory of `shape` in `dtype` that the device gives back at the end of this object. */
     Scratch(const vlm_compute* compute, const vlm_run_context* run,
             void (*destroy)(const vlm_compute*, const vlm_run_context*, vlm_tensor*), vlm_tensor* tensor)
         : Tensor(tensor, "scratch tensor"), compute_(compute), run_(run), destroy_(destroy), handle_(tensor) {}
+    /** Takes the memory over. */
     Scratch(Scratch&& other) noexcept { *this = std::move(other); }
+    /** Takes the memory over; what was here is given back. */
     Scratch& operator=(Scratch&& other) noexcept {
         if (this == &other) return *this;
         release();
@@ -53,9 +56,12 @@ class Scratch : public Tensor {
 class Linear {
   public:
     Linear() = default;
+    /** Takes over what `linear_pack` made, `[in]` to `[out]`. */
     Linear(const vlm_compute* compute, vlm_linear* handle, int64_t in, int64_t out)
         : compute_(compute), handle_(handle), in_(in), out_(out) {}
+    /** Takes the layer over. */
     Linear(Linear&& other) noexcept { *this = std::move(other); }
+    /** Takes the layer over; what was here is freed. */
     Linear& operator=(Linear&& other) noexcept {
         std::swap(compute_, other.compute_);
         std::swap(handle_, other.handle_);
@@ -66,10 +72,13 @@ class Linear {
     ~Linear() {
         if (handle_ != nullptr) compute_->linear_release(compute_, handle_);
     }
+    /** Whether there is a layer. */
     explicit operator bool() const { return handle_ != nullptr; }
+    /** The handle; stays this object's. */
     const vlm_linear* get() const { return handle_; }
     /** Columns of the input and of the output (all parts together). */
     int64_t in() const { return in_; }
+    /** Output width. */
     int64_t out() const { return out_; }
 
   private:
@@ -83,9 +92,12 @@ class Linear {
 class Kept : public Tensor {
   public:
     Kept() = default;
+    /** Takes over what `keep` made. */
     Kept(const vlm_compute* compute, vlm_tensor* handle)
         : Tensor(handle, "kept tensor"), compute_(compute), handle_(handle) {}
+    /** Takes the tensor over. */
     Kept(Kept&& other) noexcept { *this = std::move(other); }
+    /** Takes the tensor over; what was here is freed. */
     Kept& operator=(Kept&& other) noexcept {
         const Tensor mine = *this;
         static_cast<Tensor&>(*this) = other;
@@ -132,41 +144,46 @@ inline uint32_t activation_of(std::string_view name, const std::string& path) {
 
 /** What follows a linear layer; see vlm_epilogue. Empty tensors mean: not asked for. */
 struct Epilogue {
-    uint32_t activation = VLM_ACT_NONE;
-    bool gated = false;
-    Tensor residual{};
-    Tensor scale{};
+    uint32_t activation = VLM_ACT_NONE;  ///< VLM_ACT_*.
+    bool gated = false;                  ///< Output is act(first half) * second half, of half the width.
+    Tensor residual{};                   ///< Added to the output, of its shape; empty: nothing.
+    Tensor scale{};                      ///< `[out]` factor of the output before the residual; empty: 1.
 };
 
 /** Arguments of an attention call; see vlm_attention. Empty tensors mean NULL. */
 struct Attention {
-    Tensor q{};
-    Tensor k{};
-    Tensor v{};
-    float scale = 1.F;
-    uint32_t mask_rule = VLM_MASK_FULL;
-    Tensor key_begin{};
-    Tensor key_end{};
-    Tensor mask{};
-    Tensor key_bias{};
-    float logit_softcap = 0.F;
-    vlm_kv_cache* cache = nullptr;
-    int32_t layer = 0;
-    Tensor key_rows{};
-    Tensor key_cos{};
-    Tensor key_sin{};
-    Tensor last_row_scores{};
-    Tensor weights{};
+    Tensor q{};                          ///< `[rows, heads, head_dim]`.
+    Tensor k{};                          ///< `[keys, kv_heads, head_dim]`, new keys with a cache.
+    Tensor v{};                          ///< `[keys, kv_heads, value_dim]`.
+    float scale = 1.F;                   ///< Of q k^T.
+    uint32_t mask_rule = VLM_MASK_FULL;  ///< VLM_MASK_*.
+    Tensor key_begin{};                  ///< `[rows]` i32 first key that a row sees, with VLM_MASK_RANGES; empty: 0.
+    Tensor key_end{};                    ///< `[rows]` i32 end of the keys that a row sees, with VLM_MASK_RANGES.
+    Tensor mask{};                       ///< `[rows, keys]` u8, 1 where a row sees a key, with VLM_MASK_DENSE.
+    Tensor key_bias{};                   ///< `[keys]` f32 added to the logits (log sizes of merged tokens).
+    float logit_softcap = 0.F;           ///< c tanh(logit / c) before the mask; 0: off.
+    vlm_kv_cache* cache = nullptr;       ///< Earlier keys and values; NULL: none.
+    int32_t layer = 0;                   ///< Layer of the cache.
+    Tensor key_rows{};                   ///< `[keys]` i32 cached row of each virtual key; empty: key j is row j.
+    Tensor key_cos{};  ///< `[keys, rotary_dim / 2]` f32 rotation of each key inside the kernel; empty: rotated already.
+    Tensor key_sin{};  ///< As key_cos.
+    Tensor last_row_scores{};  ///< `[keys]` f32 out: probabilities of the last row, mean over heads; empty: not wanted.
+    Tensor weights{};          ///< `[rows, keys]` f32 out: all probabilities, mean over heads; empty: not wanted.
 };
 
 /** The operations of the device that this call runs on. Valid for the call. */
 class Ops {
   public:
+    /** The compute service of a run. */
     explicit Ops(const Run& run) : run_(run), self_(run.compute()), table_(read_struct(self_, "compute service")) {}
 
+    /** The run that operations belong to. */
     const Run& run() const { return run_; }
+    /** Where tensors live. */
     vlm_device device() const { return table_.device; }
+    /** Whether tensors can be read by this process. */
     bool on_cpu() const { return table_.device.device_type == VLM_DEVICE_CPU; }
+    /** What activations are stored in: VLM_DTYPE_F32 or VLM_DTYPE_BF16. */
     uint32_t activation_dtype() const { return table_.activation_dtype; }
 
     /* ---- memory ---- */
@@ -178,10 +195,13 @@ class Ops {
         call("create", table_.create, type, static_cast<int32_t>(shape.size()), shape.data(), &tensor);
         return {self_, run_.get(), table_.destroy, tensor};
     }
+    /** Uninitialised memory; `dtype` 0: the activation dtype. */
     Scratch create(std::initializer_list<int64_t> shape, uint32_t dtype = 0) const {
         return create(std::span<const int64_t>(shape.begin(), shape.size()), dtype);
     }
+    /** Uninitialised memory of the shape and dtype of `x`. */
     Scratch like(const Tensor& x) const { return create(x.shape(), x.dtype()); }
+    /** Copies and casts; shapes must be equal, devices may differ. */
     void copy(const Tensor& from, Tensor to) const { call("copy", table_.copy, from.get(), to.get()); }
     /** A compact copy in `dtype` (0: the activation dtype) on the device: uploads and casts. */
     Scratch copied(const Tensor& from, uint32_t dtype = 0) const {
@@ -196,10 +216,12 @@ class Ops {
         copy(from, to.view());
         return std::move(to.data());
     }
+    /** Sets all elements. */
     void fill(Tensor to, double value) const { call("fill", table_.fill, to.get(), value); }
 
     /* ---- dense ---- */
 
+    /** `y[rows, out] = epilogue(x[rows, in] W^T + b)`. */
     void linear(const Linear& layer, const Tensor& x, const Epilogue& epilogue, Tensor y) const {
         auto e = make_struct<vlm_epilogue>();
         e.activation = epilogue.activation;
@@ -214,9 +236,11 @@ class Ops {
         linear(layer, x, epilogue, y);
         return y;
     }
+    /** `c = alpha a b`, or `alpha a b^T`; batched over leading dimensions. */
     void matmul(const Tensor& a, const Tensor& b, bool transpose_b, float alpha, Tensor c) const {
         call("matmul", table_.matmul, a.get(), b.get(), transpose_b ? 1 : 0, alpha, c.get());
     }
+    /** `out[rows, heads, value_dim]`; see vlm_attention in abi/vlm/attention.h. */
     void attention(const Attention& a, Tensor out) const {
         auto args = make_struct<vlm_attention>();
         args.q = a.q.get();
@@ -250,6 +274,8 @@ class Ops {
         call("rope_table", table_.rope_table, &spec, positions.get(), cos.get(), sin.get());
         return {std::move(cos), std::move(sin)};
     }
+    /** Rotates the first 2 * frequencies elements of each head of `x[rows, heads, head_dim]` in place by `cos` and
+     * `sin` `[rows, frequencies]`; `interleaved`: pairs are neighbours. */
     void rope(Tensor x, const Tensor& cos, const Tensor& sin, bool interleaved = false) const {
         call("rope", table_.rope, x.get(), cos.get(), sin.get(), interleaved ? 1 : 0);
     }
@@ -263,38 +289,49 @@ class Ops {
 
     /* ---- row-wise; `beta` and `gamma` may be empty ---- */
 
+    /** `y = (x - mean) / sqrt(variance + eps) * gamma + beta` over the last dimension; empty gamma: 1, empty beta: 0.
+     */
     void layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps, Tensor y) const {
         call("layer_norm", table_.layer_norm, x.get(), gamma.get(), beta.get(), eps, y.get());
     }
+    /** As above into new memory. */
     Scratch layer_norm(const Tensor& x, const Tensor& gamma, const Tensor& beta, float eps) const {
         Scratch y = like(x);
         layer_norm(x, gamma, beta, eps, y);
         return y;
     }
+    /** `y = x / sqrt(mean(x^2) + eps) * (gamma + offset)` over the last dimension. */
     void rms_norm(const Tensor& x, const Tensor& gamma, float eps, Tensor y, float offset = 0.F) const {
         call("rms_norm", table_.rms_norm, x.get(), gamma.get(), eps, offset, y.get());
     }
+    /** As above into new memory. */
     Scratch rms_norm(const Tensor& x, const Tensor& gamma, float eps, float offset = 0.F) const {
         Scratch y = like(x);
         rms_norm(x, gamma, eps, y, offset);
         return y;
     }
+    /** `y = x / max(|x|, eps)` over the last dimension. */
     void l2_normalize(const Tensor& x, float eps, Tensor y) const {
         call("l2_normalize", table_.l2_normalize, x.get(), eps, y.get());
     }
+    /** Over the last dimension. */
     void softmax(const Tensor& x, Tensor y) const { call("softmax", table_.softmax, x.get(), y.get()); }
+    /** Element by element; `kind` is VLM_ACT_*. */
     void activation(const Tensor& x, uint32_t kind, Tensor y) const {
         call("activation", table_.activation, x.get(), kind, y.get());
     }
+    /** `y = a + scale b`; `b` may be one row. */
     void add(const Tensor& a, const Tensor& b, Tensor y, float scale = 1.F) const {
         call("add", table_.add, a.get(), b.get(), scale, y.get());
     }
+    /** `y = a b`; `b` may be one row. */
     void multiply(const Tensor& a, const Tensor& b, Tensor y) const {
         call("multiply", table_.multiply, a.get(), b.get(), y.get());
     }
 
     /* ---- rows in and out ---- */
 
+    /** `y[i] = x[rows[i]]`. */
     void gather(const Tensor& x, const Tensor& rows, Tensor y) const {
         call("gather", table_.gather, x.get(), rows.get(), y.get());
     }
@@ -306,6 +343,7 @@ class Ops {
         gather(x, rows, y);
         return y;
     }
+    /** `y[g]` = mean of the rows of group g, weighted by `weights[rows]`; negative groups are dropped. */
     void scatter_mean(const Tensor& x, const Tensor& groups, const Tensor& weights, Tensor y) const {
         call("scatter_mean", table_.scatter_mean, x.get(), groups.get(), weights.get(), y.get());
     }
@@ -325,13 +363,16 @@ class Ops {
         call("patches", table_.patches, pixels.get(), patch_height, patch_width, order, y.get());
         return y;
     }
+    /** Mean along `axis`, which `y` lacks. */
     void mean(const Tensor& x, int32_t axis, Tensor y) const { call("mean", table_.mean, x.get(), axis, y.get()); }
 
     /* ---- selection and token maps ---- */
 
+    /** Largest element of each row and its index. */
     void argmax(const Tensor& x, Tensor values, Tensor indices) const {
         call("argmax", table_.argmax, x.get(), values.get(), indices.get());
     }
+    /** The k largest elements of each row, largest first, and their indices. */
     void top_k(const Tensor& x, int32_t k, Tensor values, Tensor indices) const {
         call("top_k", table_.top_k, x.get(), k, values.get(), indices.get());
     }
@@ -343,6 +384,8 @@ class Ops {
              groups.get(), &count);
         return count;
     }
+    /** `groups[i]`: rank of row i among those kept, -1 for the dropped: of `droppable` rows the `keep` with the largest
+     * scores stay. */
     void keep_map(const Tensor& scores, const Tensor& droppable, int64_t keep, Tensor groups) const {
         call("keep_map", table_.keep_map, scores.get(), droppable.get(), keep, groups.get());
     }
@@ -356,6 +399,7 @@ class Ops {
 
     /* ---- key/value cache ---- */
 
+    /** A cache; free it with the `kv_destroy` of the compute service. */
     vlm_kv_cache* kv_create(const vlm_kv_spec& spec) const {
         if (table_.kv_create == nullptr) throw missing("kv_create");
         vlm_kv_cache* cache = nullptr;

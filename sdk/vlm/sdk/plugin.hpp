@@ -17,17 +17,18 @@ namespace vlm::sdk {
 
 /** Who a plugin is; see vlm_plugin. All texts must live until the process ends. */
 struct Identity {
-    const char* id;
-    const char* name;
-    const char* vendor;
-    const char* version;
-    const char* license;
-    const char* url;
+    const char* id;                   ///< Reverse domain name, "com.example.reader".
+    const char* name;                 ///< For people.
+    const char* vendor;               ///< Who ships it.
+    const char* version;              ///< "major.minor.patch".
+    const char* license;              ///< SPDX expression.
+    const char* url;                  ///< Home page or paper.
     const char* capabilities = "{}";  ///< JSON object: kinds, architectures, devices, dtypes, hooks, deterministic.
 };
 
 namespace detail {
 
+/** Table of the component that implements the interface `id`, or NULL. */
 template <typename... Classes>
 const void* get_interface(const char* id) {
     const void* table = nullptr;

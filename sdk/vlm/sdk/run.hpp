@@ -35,6 +35,7 @@ class Run {
         if (context_.is_cancelled != nullptr && context_.is_cancelled(context_.host) != 0)
             throw Error(VLM_STATUS_CANCELLED, "cancelled by the caller");
     }
+    /** Tells the host how far the work is. */
     void progress(uint64_t done, uint64_t total) const {
         if (context_.progress != nullptr) context_.progress(context_.host, done, total);
     }

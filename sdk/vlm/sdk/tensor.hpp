@@ -95,7 +95,9 @@ class Tensor {
         set_compact();
         bind();
     }
+    /** Another view of the same memory. */
     Tensor(const Tensor& other) : tensor_(other.tensor_), shape_(other.shape_), strides_(other.strides_) { bind(); }
+    /** Another view of the same memory. */
     Tensor& operator=(const Tensor& other) {
         tensor_ = other.tensor_;
         shape_ = other.shape_;
@@ -108,16 +110,24 @@ class Tensor {
     explicit operator bool() const { return tensor_.view.dtype.bits != 0; }
     /** For calls to the host; NULL when there is no tensor. Valid while this object lives. */
     const vlm_tensor* get() const { return *this ? &tensor_ : nullptr; }
+    /** The struct of the ABI; NULL for an empty view. */
     vlm_tensor* get() { return *this ? &tensor_ : nullptr; }
 
+    /** Number of dimensions. */
     int32_t ndim() const { return tensor_.view.ndim; }
+    /** Size of each dimension. */
     std::span<const int64_t> shape() const { return {shape_.data(), static_cast<size_t>(tensor_.view.ndim)}; }
     /** Size of dimension `d`; negative values count from the end. Throws INTERNAL beyond the dimensions. */
     int64_t size(int32_t d) const { return shape_[index(d)]; }
+    /** Elements from one index of dimension `d` to the next; negative `d` counts from the end. */
     int64_t stride(int32_t d) const { return strides_[index(d)]; }
+    /** Product of the shape. */
     int64_t elements() const { return element_count(shape()); }
+    /** VLM_DTYPE_*. */
     uint32_t dtype() const { return static_cast<uint32_t>(tensor_.view.dtype.code) << 16 | tensor_.view.dtype.bits; }
+    /** Whether this process can read the memory. */
     bool on_cpu() const { return tensor_.view.device.device_type == VLM_DEVICE_CPU; }
+    /** For messages. */
     const char* name() const { return tensor_.name != nullptr ? tensor_.name : "tensor"; }
     /** True when the elements lie without gaps in row-major order. */
     bool compact() const {
@@ -153,6 +163,7 @@ class Tensor {
         view.set_compact();
         return view;
     }
+    /** The same memory in another shape; one dimension may be -1. Throws for memory that is not compact. */
     Tensor reshape(std::initializer_list<int64_t> shape) const {
         return reshape(std::span<const int64_t>(shape.begin(), shape.size()));
     }
@@ -191,12 +202,14 @@ class Tensor {
     }
 
   protected:
+    /** Dimension `d`, negative from the end. */
     size_t index(int32_t d) const {
         const int32_t at = d < 0 ? d + ndim() : d;
         if (at < 0 || at >= ndim())
             throw internal("dimension " + std::to_string(d) + " of a tensor of shape " + to_string(shape()));
         return static_cast<size_t>(at);
     }
+    /** Strides of compact memory. */
     void set_compact() {
         int64_t stride = 1;
         for (size_t d = static_cast<size_t>(ndim()); d-- > 0;) {
@@ -204,29 +217,34 @@ class Tensor {
             stride *= shape_[d];
         }
     }
+    /** Points the struct at this object's shape and strides. */
     void bind() {
         tensor_.view.shape = shape_.data();
         tensor_.view.strides = strides_.data();
         tensor_.owner = nullptr;
     }
 
-    vlm_tensor tensor_;
-    std::array<int64_t, VLM_MAX_DIMS> shape_{};
-    std::array<int64_t, VLM_MAX_DIMS> strides_{};
+    vlm_tensor tensor_;                            ///< Points into the two arrays below.
+    std::array<int64_t, VLM_MAX_DIMS> shape_{};    ///< Sizes.
+    std::array<int64_t, VLM_MAX_DIMS> strides_{};  ///< In elements.
 };
 
 /** A CPU tensor that owns its elements: positions, tables and other small things made by the plugin. */
 template <typename T>
 class HostTensor {
   public:
+    /** Zeros of `shape`. */
     explicit HostTensor(const Shape& shape) : data_(static_cast<size_t>(element_count(shape))), shape_(shape) {}
+    /** Takes the elements over; their number must be that of `shape`. */
     HostTensor(std::vector<T> data, const Shape& shape) : data_(std::move(data)), shape_(shape) {
         if (element_count(shape) != static_cast<int64_t>(data_.size()))
             throw internal(std::to_string(data_.size()) + " elements cannot have shape " + to_string(shape));
     }
     /** Valid while this object lives and does not move. */
     Tensor view() { return Tensor(data_.data(), dtype_of<T>(), shape_); }
+    /** The elements, row by row. */
     std::vector<T>& data() { return data_; }
+    /** The elements, row by row. */
     const std::vector<T>& data() const { return data_; }
 
   private:

@@ -16,6 +16,7 @@ namespace vlm::sdk {
 /** The tensors of a component under a prefix, and the compute service that packs them. Valid during `load`. */
 class Weights {
   public:
+    /** The weights service of a load. */
     Weights(const Run& run, const vlm_weights* weights) : run_(&run), table_(read_struct(weights, "weights service")) {}
 
     /** The same weights seen from `prefix` on: `under("encoder.layers.0.")`. */
@@ -24,7 +25,9 @@ class Weights {
         scoped.prefix_ += prefix;
         return scoped;
     }
+    /** What stands in front of all names. */
     const std::string& prefix() const { return prefix_; }
+    /** The run that loading belongs to. */
     const Run& run() const { return *run_; }
 
     /** The tensor as the file has it (CPU, dtype of the file), or nothing. Lives as long as the model. */
@@ -36,6 +39,7 @@ class Weights {
         check_host(status, "reading a weight");
         return Tensor(tensor, full.c_str());
     }
+    /** Whether there is a tensor `prefix + name`. */
     bool has(const std::string& name) const { return find(name).has_value(); }
     /** The tensor; throws NOT_FOUND with its name. */
     Tensor at(const std::string& name) const {
@@ -65,6 +69,7 @@ class Weights {
         check_host(compute->keep(compute, tensor.get(), dtype, &kept), "keep");
         return {compute, kept};
     }
+    /** As above, by name. */
     Kept keep(const std::string& name, uint32_t dtype = VLM_DTYPE_F32) const { return keep(at(name), dtype); }
     /** A norm weight of `size` elements. */
     Kept vector(const std::string& name, int64_t size) const { return keep(at(name, {size})); }
@@ -121,6 +126,7 @@ class Weights {
         }
         return pack(weights, biases, *names.begin(), flags);
     }
+    /** As above, for one name. */
     Linear linear(const std::string& name, uint32_t flags = 0) const { return linear({name}, flags); }
     /** As `linear`, and its matrix must be `[out, in]`. */
     Linear linear(const std::string& name, int64_t out, int64_t in) const {
