@@ -4,6 +4,7 @@
 #include "host/check/checker.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "host/base/error.hpp"
 #include "host/check/rules.hpp"
@@ -14,10 +15,32 @@ namespace {
 constexpr const char* kSilence = "VLM-P-11";
 constexpr const char* kSilenceTitle = "prints nothing";
 
+/** Tries a rule on reducers and on the other kinds; skipped only when it could be tried on neither. */
+void check_both(const Rule& reducers, const Rule& others, const CheckOptions& options) {
+    try {
+        reducers.check(options);
+    } catch (const NotCheckable& reason) {
+        const bool other_kind = std::string(reason.what()).find("does not offer") != std::string::npos;
+        try {
+            others.check(options);
+        } catch (const NotCheckable&) {
+            if (!other_kind) throw reason;
+            throw;
+        }
+    }
+}
+
 std::vector<Rule> all_rules() {
     std::vector<Rule> rules = entry_rules();
     for (auto& rule : component_rules()) rules.push_back(rule);
-    for (auto& rule : reducer_rules()) rules.push_back(rule);
+    for (auto& rule : run_rules()) rules.push_back(rule);
+    for (auto& rule : reducer_rules()) {
+        const auto same = std::find_if(rules.begin(), rules.end(), [&](const Rule& r) { return r.id == rule.id; });
+        if (same == rules.end())
+            rules.push_back(rule);
+        else
+            same->check = [rule, others = *same](const CheckOptions& options) { check_both(rule, others, options); };
+    }
     std::stable_sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
     return rules;
 }
@@ -43,13 +66,24 @@ std::vector<RuleResult> check_plugin(const CheckOptions& options, const std::fun
         return options.only.empty() || std::find(options.only.begin(), options.only.end(), id) != options.only.end();
     };
 
+    const auto begin = std::chrono::steady_clock::now();
+    /** Milliseconds that the next check may take; 0: none are left. */
+    const auto limit = [&]() -> int64_t {
+        if (options.total_ms <= 0) return options.limit_ms;
+        const auto used =
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+        return std::clamp<int64_t>(options.total_ms - used.count(), 0, options.limit_ms);
+    };
     std::vector<RuleResult> results;
     // Whoever prints does so anywhere, so silence is judged over all checks.
     RuleResult silence{kSilence, kSilenceTitle, {}};
     for (const auto& rule : all_rules()) {
         if (!wanted(rule.id) && !wanted(kSilence)) continue;
-        RuleResult result{rule.id, rule.title,
-                          run_in_child([&] { rule.check(options); }, std::chrono::milliseconds(options.limit_ms))};
+        RuleResult result{rule.id, rule.title, {}};
+        if (const int64_t left = limit(); left > 0)
+            result.verdict = run_in_child([&] { rule.check(options); }, std::chrono::milliseconds(left));
+        else
+            result.verdict = {Verdict::Status::skip, "the time limit for all checks was over", {}, 0};
         // What a sanitizer or the C library says about a crash is no print of the plugin.
         if (!result.verdict.output.empty() && result.verdict.message.find("crashed") == std::string::npos &&
             silence.verdict.status == Verdict::Status::pass) {

@@ -15,32 +15,45 @@
 #include <functional>
 
 #include "host/check/rules.hpp"
+#include "host/check/trial.hpp"
 #include "host/plugin/loader.hpp"
 #include "host/services/run.hpp"
 
 namespace vlm {
 namespace {
 
-/** Runs `body` on every kind that the plugin offers. */
-void for_each_kind(const CheckOptions& options,
-                   const std::function<void(const std::string& kind, const vlm_component_api& api)>& body) {
-    const Subject subject(options);
+/** The options with what a checkpoint's stage of `kind` says in them. */
+CheckOptions staged(const std::string& kind, const CheckOptions& options) {
+    const StageConfig stage = stage_config_of(kind, options);
+    CheckOptions made = options;
+    made.options = stage.config;
+    made.model = stage.model;
+    made.preprocessor = stage.preprocessor;
+    return made;
+}
+
+/** Runs `body` on every kind that the plugin offers, with the options of that kind's stage. */
+void for_each_kind(const CheckOptions& all_options,
+                   const std::function<void(const std::string& kind, const vlm_component_api& api,
+                                            const CheckOptions& options)>& body) {
+    const Subject subject(all_options);
     const auto kinds = subject.interfaces();
     must(!kinds.empty(), "offers none of the kinds that this host knows");
-    for (const auto& [kind, api] : kinds) body(kind, *api);
+    for (const auto& [kind, api] : kinds) body(kind, *api, staged(kind, all_options));
 }
 
 /** Creates and destroys; a refusal is fine. */
-Created try_out(const vlm_component_api& api, const std::string& config, const std::string& model = "{}") {
-    Created made = create(api, config, model);
+Created try_out(const vlm_component_api& api, const std::string& config, const std::string& model = "{}",
+                const std::string& preprocessor = "{}") {
+    Created made = create(api, config, model, preprocessor);
     if (made.component != nullptr) api.destroy(made.component);
     return made;
 }
 
-void create_refuses_nonsense(const CheckOptions& options) {
-    for_each_kind(options, [&](const std::string& kind, const vlm_component_api& api) {
+void create_refuses_nonsense(const CheckOptions& all_options) {
+    for_each_kind(all_options, [](const std::string& kind, const vlm_component_api& api, const CheckOptions& options) {
         const auto must_refuse = [&](const std::string& config, const std::string& what) {
-            const Created made = try_out(api, config);
+            const Created made = try_out(api, config, options.model, options.preprocessor);
             must(made.status != VLM_STATUS_OK, kind + ": create accepted " + what);
             must(made.status > 0 && made.status <= VLM_STATUS_UNAUTHENTICATED,
                  kind + ": create answered " + what + " with the unknown status " + std::to_string(made.status));
@@ -57,7 +70,7 @@ void create_refuses_nonsense(const CheckOptions& options) {
             empty ? "{\"no_such_option_of_anyone\": 1}"
                   : options.options.substr(0, options.options.rfind('}')) + ", \"no_such_option_of_anyone\": 1}";
         const Created unknown = must_refuse(with_unknown, "an unknown option");
-        if (try_out(api, options.options, options.model).status == VLM_STATUS_OK)
+        if (try_out(api, options.options, options.model, options.preprocessor).status == VLM_STATUS_OK)
             must(unknown.reason.find("no_such_option_of_anyone") != std::string::npos,
                  kind + ": the refusal of an unknown option does not name it: " + unknown.reason);
 
@@ -79,7 +92,7 @@ bool describes_any_size(const Subject& subject, const char* kind) {
     if (subject.plugin().get_interface(kind) == nullptr) return false;
     const auto table = table_of<Table>(subject, kind);
     must(table.describe != nullptr, std::string(kind) + ": the table lacks describe");
-    const MadeComponent component(table.base, subject.options());
+    const MadeComponent component(table.base, staged(kind, subject.options()));
     constexpr size_t kRoom = sizeof(Description) + 64;
     struct alignas(Description) Room {
         std::array<unsigned char, kRoom> bytes;
@@ -116,13 +129,14 @@ bool describes_any_size(const Subject& subject, const char* kind) {
     return true;
 }
 
-void structs_of_any_size(const CheckOptions& options) {
-    const Subject subject(options);
+void structs_of_any_size(const CheckOptions& all_options) {
+    const Subject subject(all_options);
     bool any = describes_any_size<vlm_vision_encoder, vlm_vision_description>(subject, VLM_KIND_VISION_ENCODER);
     any |= describes_any_size<vlm_connector, vlm_connector_description>(subject, VLM_KIND_CONNECTOR);
     any |= describes_any_size<vlm_backbone, vlm_backbone_description>(subject, VLM_KIND_BACKBONE);
     // Every kind reads vlm_component_config; one of a later host is longer.
     for (const auto& [kind, api] : subject.interfaces()) {
+        const CheckOptions options = staged(kind, all_options);
         struct {
             vlm_component_config config{};
             unsigned char later[64];
@@ -134,12 +148,12 @@ void structs_of_any_size(const CheckOptions& options) {
         longer.config.host = &host_info({});
         longer.config.config = {options.options.data(), options.options.size()};
         longer.config.model = {options.model.data(), options.model.size()};
-        longer.config.preprocessor = {"{}", 2};
+        longer.config.preprocessor = {options.preprocessor.data(), options.preprocessor.size()};
         longer.config.reason = reason.data();
         longer.config.reason_size = reason.size();
         vlm_component* component = nullptr;
         const vlm_status status = api->create(&longer.config, &component);
-        const vlm_status usual = try_out(*api, options.options, options.model).status;
+        const vlm_status usual = try_out(*api, options.options, options.model, options.preprocessor).status;
         must(status == usual, kind + ": create of a configuration of a later host gave " + status_name(status) +
                                   ", of today's " + status_name(usual) + ": " + reason.text());
         if (component != nullptr) api->destroy(component);
@@ -161,17 +175,17 @@ int64_t resident_bytes() {
     return resident * sysconf(_SC_PAGESIZE);
 }
 
-void leaks_nothing(const CheckOptions& options) {
-    for_each_kind(options, [&](const std::string& kind, const vlm_component_api& api) {
+void leaks_nothing(const CheckOptions& all_options) {
+    for_each_kind(all_options, [](const std::string& kind, const vlm_component_api& api, const CheckOptions& options) {
         api.destroy(nullptr);
         constexpr int kTimes = 100;
         constexpr int64_t kMostResident = int64_t{8} << 20;
         // Both paths: a component that lives and dies, and a refusal.
         for (const std::string& config : {options.options, std::string("{\"no_such_option_of_anyone\": 1}")}) {
-            for (int i = 0; i < kTimes; ++i) try_out(api, config, options.model);
+            for (int i = 0; i < kTimes; ++i) try_out(api, config, options.model, options.preprocessor);
             const int64_t heap = bytes_in_use();
             const int64_t resident = resident_bytes();
-            for (int i = 0; i < kTimes; ++i) try_out(api, config, options.model);
+            for (int i = 0; i < kTimes; ++i) try_out(api, config, options.model, options.preprocessor);
             const int64_t lost = bytes_in_use() - heap;
             must(lost < kTimes * 8, kind + ": " + std::to_string(lost) + " bytes are lost in " +
                                         std::to_string(kTimes) + " times of create and destroy with " + config);
@@ -202,10 +216,10 @@ struct ProcessState {
     }
 };
 
-void process_stays_as_it_was(const CheckOptions& options) {
+void process_stays_as_it_was(const CheckOptions& all_options) {
     const ProcessState before;
-    for_each_kind(options, [&](const std::string&, const vlm_component_api& api) {
-        try_out(api, options.options, options.model);
+    for_each_kind(all_options, [](const std::string&, const vlm_component_api& api, const CheckOptions& options) {
+        try_out(api, options.options, options.model, options.preprocessor);
     });
     const ProcessState after;
     must(before.handlers == after.handlers, "installs a signal handler; signals belong to the application");

@@ -3,6 +3,7 @@
  *  They run inside a child process and may leave anything behind.
  */
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace vlm {
 struct Rule {
     std::string id;     ///< "VLM-P-01".
     std::string title;  ///< One clause, as in docs/abi.md.
-    void (*check)(const CheckOptions& options);
+    std::function<void(const CheckOptions& options)> check;
 };
 
 /** Rules about the library, its entry, its identity and its tables. */
@@ -23,5 +24,7 @@ std::vector<Rule> entry_rules();
 std::vector<Rule> component_rules();
 /** Rules about token reducers: they decide what a model sees, and need no weights to be tried. */
 std::vector<Rule> reducer_rules();
+/** Rules about running, tried on all other kinds. */
+std::vector<Rule> run_rules();
 
 }  // namespace vlm

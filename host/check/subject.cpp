@@ -77,7 +77,8 @@ std::vector<std::pair<std::string, const vlm_component_api*>> Subject::interface
     return found;
 }
 
-Created create(const vlm_component_api& api, const std::string& config, const std::string& model) {
+Created create(const vlm_component_api& api, const std::string& config, const std::string& model,
+               const std::string& preprocessor) {
     ReasonBuffer reason(512);
     vlm_component_config c{};
     c.struct_size = sizeof(c);
@@ -85,7 +86,7 @@ Created create(const vlm_component_api& api, const std::string& config, const st
     c.host = &host_info({});  // lives as long as the process (VLM-H-01): components may keep it
     c.config = {config.data(), config.size()};
     c.model = {model.data(), model.size()};
-    c.preprocessor = {"{}", 2};
+    c.preprocessor = {preprocessor.data(), preprocessor.size()};
     c.reason = reason.data();
     c.reason_size = reason.size();
     Created made;
@@ -97,7 +98,7 @@ Created create(const vlm_component_api& api, const std::string& config, const st
 }
 
 MadeComponent::MadeComponent(const vlm_component_api& api, const CheckOptions& options) : api_(api) {
-    const Created made = create(api, options.options, options.model);
+    const Created made = create(api, options.options, options.model, options.preprocessor);
     if (made.status != VLM_STATUS_OK)
         throw NotCheckable("needs a component, and create refused " + options.options +
                            " (give --options): " + made.reason);

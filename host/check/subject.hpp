@@ -22,11 +22,14 @@ namespace vlm {
 /** How to check. */
 struct CheckOptions {
     std::filesystem::path library;
-    uint64_t seed = 1;              ///< Of everything that is random; the same seed repeats a failure.
-    std::string options = "{}";     ///< JSON object that makes a component of the plugin.
-    std::string model = "{}";       ///< JSON object: the checkpoint's config.json.
-    std::vector<std::string> only;  ///< Rules to check; empty: all.
-    int limit_ms = 20'000;          ///< Time for each check.
+    uint64_t seed = 1;                 ///< Of everything that is random; the same seed repeats a failure.
+    std::string options = "{}";        ///< JSON object that makes a component of the plugin.
+    std::string model = "{}";          ///< JSON object: the checkpoint's config.json.
+    std::string preprocessor = "{}";   ///< JSON object: the checkpoint\'s image processor.
+    std::filesystem::path checkpoint;  ///< Folder whose stage of the plugin's kind gives configuration and weights.
+    std::vector<std::string> only;     ///< Rules to check; empty: all.
+    int limit_ms = 20'000;             ///< Time for each check.
+    int total_ms = 0;                  ///< Time for all checks; what does not fit is skipped. 0: no limit.
 };
 
 /** Throws RuleBroken with `message` unless `condition` holds. */
@@ -78,7 +81,8 @@ struct Created {
 };
 
 /** Calls `create` with `config`; checks the reason buffer. The caller destroys what was made. */
-Created create(const vlm_component_api& api, const std::string& config, const std::string& model = "{}");
+Created create(const vlm_component_api& api, const std::string& config, const std::string& model = "{}",
+               const std::string& preprocessor = "{}");
 
 /** A component made with the options of the check, destroyed at the end. Throws NotCheckable when the plugin refuses
  * the options (it says why). */

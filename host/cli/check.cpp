@@ -2,6 +2,7 @@
  *  `vlmhost check PLUGIN.so`: does a plugin keep the contract of docs/abi.md?
  */
 #include <cstdio>
+#include <fstream>
 
 #include "host/check/checker.hpp"
 #include "host/cli/options.hpp"
@@ -26,6 +27,45 @@ std::string report_json(const CheckOptions& options, const std::vector<RuleResul
     return writer.end_array().end_object().take();
 }
 
+/** Text inside an XML attribute; bytes that XML cannot have become question marks. */
+std::string xml(const std::string& text) {
+    std::string result;
+    for (const char c : text) {
+        if (c == '&')
+            result += "&amp;";
+        else if (c == '<')
+            result += "&lt;";
+        else if (c == '"')
+            result += "&quot;";
+        else
+            result += (c >= 0 && c < ' ') || c == 0x7F || static_cast<unsigned char>(c) >= 0x80 ? '?' : c;
+    }
+    return result;
+}
+
+/** As build servers read it: one test suite, one test case per rule. */
+std::string report_junit(const CheckOptions& options, const std::vector<RuleResult>& results, size_t failed,
+                         size_t skipped) {
+    constexpr double kMilli = 1e-3;
+    std::string cases;
+    double seconds = 0;
+    for (const auto& result : results) {
+        const auto& verdict = result.verdict;
+        seconds += verdict.milliseconds * kMilli;
+        cases += "  <testcase classname=\"" + xml(options.library.filename().string()) + "\" name=\"" +
+                 xml(result.id + " " + result.title) + "\" time=\"" + json::number_text(verdict.milliseconds * kMilli) +
+                 "\">";
+        if (verdict.status != Verdict::Status::pass)
+            cases += std::string(verdict.status == Verdict::Status::fail ? "<failure" : "<skipped") + " message=\"" +
+                     xml(verdict.message) + "\"/>";
+        cases += "</testcase>\n";
+    }
+    return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"vlmhost check " +
+           xml(options.library.string()) + ", seed " + std::to_string(options.seed) + "\" tests=\"" +
+           std::to_string(results.size()) + "\" failures=\"" + std::to_string(failed) + "\" skipped=\"" +
+           std::to_string(skipped) + "\" time=\"" + json::number_text(seconds) + "\">\n" + cases + "</testsuite>\n";
+}
+
 }  // namespace
 
 int check_command(const Arguments& arguments) {
@@ -38,7 +78,12 @@ int check_command(const Arguments& arguments) {
     add("seed", po::value<uint64_t>()->default_value(1), "of everything that is random");
     add("only", po::value<std::vector<std::string>>()->composing(), "check only this rule (VLM-P-03); repeat");
     add("limit", po::value<int>()->default_value(20), "seconds for each check");
+    add("time-limit", po::value<int>()->default_value(0),
+        "seconds for all checks; rules that do not fit are skipped and say so; 0: none");
+    add("checkpoint", po::value<std::string>(),
+        "checkpoint folder whose stage of the plugin's kind gives configuration and weights");
     add("json", "print one JSON object");
+    add("junit", po::value<std::string>(), "write the results to this file as JUnit XML, for build servers");
     po::positional_options_description positional;
     positional.add("plugin", 1);
     const auto values =
@@ -54,6 +99,8 @@ int check_command(const Arguments& arguments) {
     options.model = (*values)["model"].as<std::string>();
     options.seed = (*values)["seed"].as<uint64_t>();
     options.limit_ms = std::max(1, (*values)["limit"].as<int>()) * 1000;
+    options.total_ms = std::max(0, (*values)["time-limit"].as<int>()) * 1000;
+    if (values->contains("checkpoint")) options.checkpoint = (*values)["checkpoint"].as<std::string>();
     if (values->contains("only")) options.only = (*values)["only"].as<std::vector<std::string>>();
     const bool json = values->contains("json");
 
@@ -67,6 +114,13 @@ int check_command(const Arguments& arguments) {
         if (!result.verdict.message.empty()) std::printf("      %s\n", result.verdict.message.c_str());
         std::fflush(stdout);
     });
+    if (values->contains("junit")) {
+        const std::string path = (*values)["junit"].as<std::string>();
+        std::ofstream file(path, std::ios::binary);
+        file << report_junit(options, results, failed, skipped);
+        file.close();
+        if (!file) throw Error(VLM_STATUS_PERMISSION_DENIED, path + ": the JUnit report cannot be written");
+    }
     if (json)
         std::printf("%s\n", report_json(options, results, failed).c_str());
     else

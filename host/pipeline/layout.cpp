@@ -12,7 +12,7 @@ namespace vlm {
 
 TokenLayout::TokenLayout(const vlm_token_layout& layout, const std::string& who) : tokens_(layout.tokens) {
     const auto broken = [&](const std::string& what) {
-        return Error(VLM_STATUS_INTERNAL, who + ": the plugin made a token layout that " + what);
+        return Error(VLM_STATUS_INTERNAL, who + ": the plugin made a token layout that " + what + " (VLM-P-18)");
     };
     constexpr uint32_t kMostBlocks = 1u << 20;
     if (layout.block_count > kMostBlocks || (layout.block_count > 0 && layout.blocks == nullptr))

@@ -8,8 +8,9 @@
 namespace vlm {
 namespace {
 
-Error broken(const Plugin& plugin, const std::string& what) {
-    return {VLM_STATUS_INTERNAL, plugin.id() + ": " + what + "; this is a fault of the plugin"};
+/** A plugin broke rule `rule` of docs/abi.md. */
+Error broken(const Plugin& plugin, const char* rule, const std::string& what) {
+    return {VLM_STATUS_INTERNAL, plugin.id() + ": " + what + "; this is a fault of the plugin (" + rule + ")"};
 }
 
 /** Brings a device tensor to the CPU. */
@@ -34,7 +35,8 @@ VisionEncoder::VisionEncoder(std::shared_ptr<const Plugin> plugin, const Compone
     description_ = abi_struct<vlm_vision_description>();
     check(api_.describe(handle_, &description_), "describe");
     if (description_.hidden_size <= 0)
-        throw broken(this->plugin(), "describes a hidden_size of " + std::to_string(description_.hidden_size));
+        throw broken(this->plugin(), "VLM-P-17",
+                     "describes a hidden_size of " + std::to_string(description_.hidden_size));
 }
 
 VisionEncoder::Plan VisionEncoder::plan(int width, int height) const {
@@ -45,7 +47,7 @@ VisionEncoder::Plan VisionEncoder::plan(int width, int height) const {
                                 std::to_string(height) + " pixels (" + status_name(status) + ")");
     if (theirs.pixel_ndim < 1 || theirs.pixel_ndim > VLM_MAX_DIMS || theirs.feature_rows < 0 ||
         theirs.layout == nullptr)
-        throw broken(plugin(), "plans an image without a usable shape or layout");
+        throw broken(plugin(), "VLM-P-17", "plans an image without a usable shape or layout");
     Plan plan;
     plan.pixel_shape.assign(theirs.pixel_shape, theirs.pixel_shape + theirs.pixel_ndim);
     element_count(plan.pixel_shape);
@@ -54,8 +56,9 @@ VisionEncoder::Plan VisionEncoder::plan(int width, int height) const {
     plan.workspace_bytes = theirs.workspace_bytes;
     plan.layout = TokenLayout(*theirs.layout, plugin().id());
     if (plan.layout.tokens() != plan.feature_rows)
-        throw broken(plugin(), "plans " + std::to_string(plan.feature_rows) + " feature rows but a layout of " +
-                                   std::to_string(plan.layout.tokens()) + " tokens");
+        throw broken(plugin(), "VLM-P-18",
+                     "plans " + std::to_string(plan.feature_rows) + " feature rows but a layout of " +
+                         std::to_string(plan.layout.tokens()) + " tokens");
     return plan;
 }
 
@@ -102,8 +105,9 @@ std::vector<Features> VisionEncoder::encode(Run& run, std::span<const Tensor> pi
     for (size_t i = 0; i < count; ++i) {
         const int64_t rows = outputs[i].rows;
         if (rows < 0 || rows > plans[i].feature_rows || (rows != plans[i].feature_rows && outputs[i].reduced == 0))
-            throw broken(plugin(), "encode made " + std::to_string(rows) + " rows where " +
-                                       std::to_string(plans[i].feature_rows) + " were planned");
+            throw broken(plugin(), "VLM-P-17",
+                         "encode made " + std::to_string(rows) + " rows where " +
+                             std::to_string(plans[i].feature_rows) + " were planned");
         features[i].rows = features[i].rows.first_rows(rows);
         if (outputs[i].reduced != 0)
             features[i].map.sizes = features[i].map.sizes.first_rows(rows);
@@ -123,7 +127,8 @@ Connector::Connector(std::shared_ptr<const Plugin> plugin, const ComponentConfig
     description_ = abi_struct<vlm_connector_description>();
     check(api_.describe(handle_, &description_), "describe");
     if (description_.output_size <= 0)
-        throw broken(this->plugin(), "describes an output_size of " + std::to_string(description_.output_size));
+        throw broken(this->plugin(), "VLM-P-17",
+                     "describes an output_size of " + std::to_string(description_.output_size));
 }
 
 Connector::Plan Connector::plan(const TokenLayout& layout, int width, int height) const {
@@ -134,8 +139,9 @@ Connector::Plan Connector::plan(const TokenLayout& layout, int width, int height
     plan.workspace_bytes = theirs.workspace_bytes;
     plan.layout = theirs.layout != nullptr ? TokenLayout(*theirs.layout, plugin().id()) : layout;
     if (plan.rows < 0 || plan.layout.tokens() != plan.rows)
-        throw broken(plugin(), "plans " + std::to_string(plan.rows) + " rows but a layout of " +
-                                   std::to_string(plan.layout.tokens()) + " tokens");
+        throw broken(plugin(), "VLM-P-18",
+                     "plans " + std::to_string(plan.rows) + " rows but a layout of " +
+                         std::to_string(plan.layout.tokens()) + " tokens");
     return plan;
 }
 
@@ -166,8 +172,9 @@ VisualTokens Connector::connect(Run& run, const Features& features, const std::s
     vlm_connector_output* outputs[] = {&output};
     check(run, api_.connect(handle_, context(run), 1, inputs, outputs), "connect");
     if (output.rows < 0 || output.rows > planned)
-        throw broken(plugin(), "connect made " + std::to_string(output.rows) + " rows where " +
-                                   std::to_string(planned) + " were planned");
+        throw broken(
+            plugin(), "VLM-P-17",
+            "connect made " + std::to_string(output.rows) + " rows where " + std::to_string(planned) + " were planned");
     tokens.rows = tokens.rows.first_rows(output.rows);
     tokens.confidence = output.confidence;
     return tokens;
@@ -240,7 +247,7 @@ void Backbone::describe() {
     description_ = abi_struct<vlm_backbone_description>();
     check(api_.describe(handle_, &description_), "describe");
     if (description_.output_size <= 0)
-        throw broken(plugin(), "describes an output_size of " + std::to_string(description_.output_size));
+        throw broken(plugin(), "VLM-P-17", "describes an output_size of " + std::to_string(description_.output_size));
 }
 
 void Backbone::load(Run& run, const vlm_weights& weights) {
@@ -277,7 +284,7 @@ std::vector<Backbone::Output> Backbone::run(Run& run, std::span<const Request> r
         int64_t rows = 0;
         int64_t workspace = 0;
         check(run, api_.plan(handle_, &request, &rows, &workspace), "plan");
-        if (rows < 0) throw broken(plugin(), "plans " + std::to_string(rows) + " output rows");
+        if (rows < 0) throw broken(plugin(), "VLM-P-17", "plans " + std::to_string(rows) + " output rows");
         if (rows > 0) {
             outputs[i].rows = Tensor(VLM_DTYPE_F32, {rows, description_.output_size}, device);
             outputs[i].row_of_output = Tensor(VLM_DTYPE_I32, {rows});
@@ -293,8 +300,9 @@ std::vector<Backbone::Output> Backbone::run(Run& run, std::span<const Request> r
         outputs[i].confidence = request.confidence;
         if (!outputs[i].rows) continue;
         if (request.output_rows < 0 || request.output_rows > outputs[i].rows.dim(0))
-            throw broken(plugin(), "run made " + std::to_string(request.output_rows) + " output rows where " +
-                                       std::to_string(outputs[i].rows.dim(0)) + " were planned");
+            throw broken(plugin(), "VLM-P-17",
+                         "run made " + std::to_string(request.output_rows) + " output rows where " +
+                             std::to_string(outputs[i].rows.dim(0)) + " were planned");
         outputs[i].rows = to_cpu(run, outputs[i].rows.first_rows(request.output_rows));
         outputs[i].row_of_output = outputs[i].row_of_output.first_rows(request.output_rows);
     }
@@ -319,8 +327,9 @@ bool TokenReducer::reduce(Run& run, const vlm_token_view& view, vlm_token_map& m
     map.group_count = 0;
     check(run, api_.reduce(handle_, context(run), &view, &map), "reduce");
     if (map.group_count < 0 || map.group_count > view.tokens)
-        throw broken(plugin(), "reduce made " + std::to_string(map.group_count) + " groups of " +
-                                   std::to_string(view.tokens) + " tokens");
+        throw broken(
+            plugin(), "VLM-P-14",
+            "reduce made " + std::to_string(map.group_count) + " groups of " + std::to_string(view.tokens) + " tokens");
     return map.group_count > 0;
 }
 
@@ -341,7 +350,7 @@ std::string PostProcessor::process(Run& run, const vlm_post_input& input) const 
         }
     };
     check(run, api_.process(handle_, context(run), &input, emit, &json), "process");
-    if (json.empty()) throw broken(plugin(), "process succeeded but emitted no JSON");
+    if (json.empty()) throw broken(plugin(), "VLM-P-17", "process succeeded but emitted no JSON");
     return json;
 }
 

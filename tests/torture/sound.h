@@ -50,13 +50,22 @@
 
 #define UNUSED __attribute__((unused))
 
+/* A file for another kind (sound_encoder.h and its like) defines SOUND_KIND and OTHER_TABLE, a function that returns
+ * its table. */
+#ifndef SOUND_KIND
+#define SOUND_KIND VLM_KIND_TOKEN_REDUCER
+#endif
+#ifdef OTHER_TABLE
+static const void* OTHER_TABLE(void);
+#endif
+
 static const void* GET_INTERFACE(const char* id);
 static vlm_status CREATE(const vlm_component_config* config, vlm_component** component);
 static void DESTROY(vlm_component* component);
-static vlm_status NEEDS(vlm_component* component, const vlm_run_context* run, uint32_t site, int32_t layer,
-                        int32_t layers, uint32_t* needs);
-static vlm_status REDUCE(vlm_component* component, const vlm_run_context* run, const vlm_token_view* view,
-                         vlm_token_map* map);
+static UNUSED vlm_status NEEDS(vlm_component* component, const vlm_run_context* run, uint32_t site, int32_t layer,
+                               int32_t layers, uint32_t* needs);
+static UNUSED vlm_status REDUCE(vlm_component* component, const vlm_run_context* run, const vlm_token_view* view,
+                                vlm_token_map* map);
 
 /** Writes `text` into a reason buffer of any size. */
 static UNUSED void say(char* reason, uint64_t size, const char* text) {
@@ -108,10 +117,15 @@ static UNUSED vlm_status sound_reduce(vlm_component* component, const vlm_run_co
     return VLM_STATUS_OK;
 }
 
-static const vlm_token_reducer kTable = {{TABLE_SIZE, TABLE_ABI, CREATE, NULL, DESTROY}, NEEDS, REDUCE};
+static UNUSED const vlm_token_reducer kTable = {{TABLE_SIZE, TABLE_ABI, CREATE, NULL, DESTROY}, NEEDS, REDUCE};
 
 static UNUSED const void* sound_get_interface(const char* id) {
-    return id != NULL && strcmp(id, VLM_KIND_TOKEN_REDUCER) == 0 ? &kTable : NULL;
+    if (id == NULL || strcmp(id, SOUND_KIND) != 0) return NULL;
+#ifdef OTHER_TABLE
+    return OTHER_TABLE();
+#else
+    return &kTable;
+#endif
 }
 
 static const vlm_plugin kPlugin = {PLUGIN_SIZE,
@@ -122,7 +136,7 @@ static const vlm_plugin kPlugin = {PLUGIN_SIZE,
                                    PLUGIN_VERSION,
                                    PLUGIN_LICENSE,
                                    "https://example.com",
-                                   "{\"kinds\": [\"vlm.token_reducer/1\"]}",
+                                   "{\"kinds\": [\"" SOUND_KIND "\"]}",
                                    GET_INTERFACE};
 
 static UNUSED vlm_status answer(const vlm_host_info* host, const vlm_plugin** plugin, char* reason,

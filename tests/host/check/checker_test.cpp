@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "host/base/error.hpp"
 
@@ -23,9 +24,25 @@ vlm::CheckOptions options_for(const std::string& plugin, const std::vector<std::
     return options;
 }
 
-TEST(Checker, FindsNothingWrongWithASoundPlugin) {
-    for (const auto& result : vlm::check_plugin(options_for("sound_plugin")))
-        EXPECT_EQ(result.verdict.status, Verdict::Status::pass) << result.id << ": " << result.verdict.message;
+TEST(Checker, FindsNothingWrongWithSoundPlugins) {
+    for (const char* plugin : {"sound_plugin", "sound_encoder", "sound_connector", "sound_post"}) {
+        size_t passed = 0;
+        for (const auto& result : vlm::check_plugin(options_for(plugin))) {
+            EXPECT_NE(result.verdict.status, Verdict::Status::fail)
+                << plugin << ": " << result.id << ": " << result.verdict.message;
+            passed += result.verdict.status == Verdict::Status::pass ? 1 : 0;
+        }
+        EXPECT_GE(passed, 16u) << plugin;
+    }
+}
+
+TEST(Checker, KeepsToItsTimeLimit) {
+    auto options = options_for("create_hangs");
+    options.limit_ms = 300;
+    options.total_ms = 400;
+    const auto results = vlm::check_plugin(options);
+    EXPECT_EQ(results.size(), vlm::checkable_rules().size());
+    EXPECT_THAT(results[results.size() - 2].verdict.message, HasSubstr("the time limit for all checks was over"));
 }
 
 struct Fault {
@@ -73,7 +90,70 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"reduce_writes_input", "VLM-P-13", "into its input"}, Fault{"reduce_bad_group", "VLM-P-14", "into group"},
         Fault{"reduce_empty_group", "VLM-P-14", "empty"}, Fault{"reduce_too_many", "VLM-P-14", "groups of"},
         Fault{"reduce_unknown_status", "VLM-P-14", "reduce gave"}, Fault{"reduce_random", "VLM-P-15", "differs"},
-        Fault{"reduce_ignores_cancel", "VLM-P-10", "went on for"}),
+        Fault{"reduce_ignores_cancel", "VLM-P-10", "went on for"},
+        Fault{"encoder_ignores_cancel", "VLM-P-10", "went on for"},
+        Fault{"encoder_overruns", "VLM-P-13", "outside of 'features'"},
+        Fault{"encoder_writes_input", "VLM-P-13", "into its input 'pixels'"},
+        Fault{"encoder_random", "VLM-P-15", "another result"}, Fault{"encoder_wrong_rows", "VLM-P-17", "were planned"},
+        Fault{"encoder_bad_layout", "VLM-P-17", "VLM-P-18"},
+        Fault{"encoder_silent", "VLM-P-22", "said nothing to the error sink"},
+        Fault{"encoder_bad_progress", "VLM-P-23", "done"},
+        Fault{"encoder_hides_failure", "VLM-P-24", "hides that the compute service failed"},
+        Fault{"connector_wrong_rows", "VLM-P-17", "were planned"},
+        Fault{"connector_bad_layout", "VLM-P-17", "VLM-P-18"},
+        Fault{"connector_writes_input", "VLM-P-13", "into its input 'features'"},
+        Fault{"connector_one_at_a_time", "VLM-P-16", "two threads"}, Fault{"post_emits_twice", "VLM-P-17", "2 times"},
+        Fault{"post_no_json", "VLM-P-17", "no JSON object"}, Fault{"post_crashes", "VLM-P-17", "crashed"}),
+    [](const auto& info) { return std::string(info.param.plugin); });
+
+/** A shipped plugin, the options that make a component of it, and a golden checkpoint with weights for it ("" for
+ * none). */
+struct Shipped {
+    const char* plugin;
+    const char* options;
+    const char* checkpoint;
+};
+void PrintTo(const Shipped& shipped, std::ostream* out) {
+    *out << shipped.plugin;
+}
+
+class CheckerShipped : public testing::TestWithParam<Shipped> {};
+
+/** Every rule that can be tried is kept, and of those about running nearly all can be tried. */
+TEST_P(CheckerShipped, KeepsEveryRule) {
+    vlm::CheckOptions options;
+    options.library = std::string(VLM_PLUGIN_DIR) + "/libvlm_" + GetParam().plugin + ".so";
+    options.options = GetParam().options;
+    const std::string data = std::string(VLM_SOURCE_DIR) + "/tests/data/";
+    if (const size_t at = options.options.find("@DATA@/"); at != std::string::npos)
+        options.options.replace(at, 7, data);
+    const std::string checkpoint = GetParam().checkpoint;
+    if (checkpoint == "rx-small")
+        options.checkpoint = std::string(VLM_SOURCE_DIR) + "/models/rx-small";
+    else if (!checkpoint.empty())
+        options.checkpoint = std::string(VLM_GOLDEN_DIR) + "/" + checkpoint;
+    if (!options.checkpoint.empty() && !std::filesystem::exists(options.checkpoint))
+        GTEST_SKIP() << options.checkpoint << " is not there";
+    options.limit_ms = 60'000;
+    size_t passed = 0;
+    std::string skipped;
+    for (const auto& result : vlm::check_plugin(options)) {
+        EXPECT_NE(result.verdict.status, Verdict::Status::fail) << result.id << ": " << result.verdict.message;
+        passed += result.verdict.status == Verdict::Status::pass ? 1 : 0;
+        if (result.verdict.status == Verdict::Status::skip) skipped += result.id + ": " + result.verdict.message + "\n";
+    }
+    EXPECT_GE(passed, 16u) << skipped;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Plugins, CheckerShipped,
+    testing::Values(Shipped{"vit", "{}", "rx-small"}, Shipped{"mlp_projector", "{}", "rx-small"},
+                    Shipped{"decoder", "{}", "rx-small"}, Shipped{"fuyu_patcher", "{}", ""},
+                    Shipped{"perceiver", "{}", "idefics"}, Shipped{"qformer", "{}", "blip2"},
+                    Shipped{"single_stream", "{}", "vilt"}, Shipped{"dual_encoder", "{}", "clip"},
+                    Shipped{"dymu", R"({"r": [3]})", ""}, Shipped{"fastv", "{}", ""}, Shipped{"similarity", "{}", ""},
+                    Shipped{"boxes", "{}", ""}, Shipped{"action_decoder", "{}", "openvla"},
+                    Shipped{"drug_validator", R"({"formulary": "@DATA@/drug_validator/formulary.csv"})", ""}),
     [](const auto& info) { return std::string(info.param.plugin); });
 
 TEST(Checker, EndsAPluginThatHangs) {

@@ -1,0 +1,185 @@
+/** @file run_rules.cpp
+ *  Rules about running, tried on encoders, connectors, backbones and post-processors alike; reducers have rules of
+ * their own (reducer_rules.cpp).
+ */
+#include <vlm/backbone.h>
+#include <vlm/connector.h>
+#include <vlm/post_processor.h>
+#include <vlm/vision_encoder.h>
+
+#include <array>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "host/check/faulty_compute.hpp"
+#include "host/check/rules.hpp"
+#include "host/check/trial.hpp"
+
+namespace vlm {
+namespace {
+
+constexpr size_t kInputs = 6;
+constexpr uint64_t kMostDraws = 60;
+constexpr double kMostCancelMs = 500;  ///< 50 ms by the rule, and room for a busy machine.
+constexpr int kMostFaults = 40;
+
+/** A draw that the plugin takes, and what it makes of it. */
+struct Accepted {
+    uint64_t draw;
+    Outcome outcome;
+};
+
+/** Runs `body` for each kind that the plugin offers, on inputs that it takes. */
+void for_each_trial(const CheckOptions& options,
+                    const std::function<void(Trial& trial, const std::vector<Accepted>& inputs)>& body) {
+    const Subject subject(options);
+    using Make = std::unique_ptr<Trial> (*)(const Subject&);
+    const std::array<std::pair<const char*, Make>, 4> makers = {{{VLM_KIND_VISION_ENCODER, vision_trial},
+                                                                 {VLM_KIND_CONNECTOR, connector_trial},
+                                                                 {VLM_KIND_BACKBONE, backbone_trial},
+                                                                 {VLM_KIND_POST_PROCESSOR, post_trial}}};
+    bool any = false;
+    for (const auto& [kind, make] : makers) {
+        if (subject.plugin().get_interface(kind) == nullptr) continue;
+        any = true;
+        const auto trial = make(subject);
+        std::vector<Accepted> inputs;
+        std::string refusal;
+        for (uint64_t draw = 0; draw < kMostDraws && inputs.size() < kInputs; ++draw) {
+            Outcome outcome = trial->run(draw, {});
+            must(outcome.status >= 0 && outcome.status <= VLM_STATUS_UNAUTHENTICATED,
+                 "answered " + outcome.input + " with the unknown status " + std::to_string(outcome.status));
+            if (outcome.status == VLM_STATUS_OK)
+                inputs.push_back({draw, std::move(outcome)});
+            else
+                refusal = outcome.input + ": " + outcome.error;
+        }
+        if (inputs.empty()) throw NotCheckable(std::string(kind) + ": takes none of the random inputs: " + refusal);
+        body(*trial, inputs);
+    }
+    if (!any) throw NotCheckable("the plugin offers no kind that this rule is tried on");
+}
+
+void polls_cancel(const CheckOptions& options) {
+    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+        for (const auto& input : inputs) {
+            std::atomic<bool> cancelled{true};
+            Conditions conditions;
+            conditions.cancelled = &cancelled;
+            const Outcome outcome = trial.run(input.draw, conditions);
+            must(outcome.status == VLM_STATUS_CANCELLED || outcome.status == VLM_STATUS_OK,
+                 std::string("a cancelled call gave ") + status_name(outcome.status) + ", expected CANCELLED (or OK)");
+            must(outcome.milliseconds < kMostCancelMs,
+                 "a cancelled call went on for " + std::to_string(outcome.milliseconds) + " ms");
+        }
+    });
+}
+
+void writes_inside(const CheckOptions& options) {
+    for_each_trial(options, [](Trial&, const std::vector<Accepted>& inputs) {
+        for (const auto& input : inputs)
+            must(input.outcome.damage.empty(), input.outcome.damage + " for " + input.outcome.input);
+    });
+}
+
+bool claims_determinism(const CheckOptions& options) {
+    const char* text = Subject(options).plugin().capabilities;
+    const auto capabilities = nlohmann::json::parse(text != nullptr ? text : "{}", nullptr, false);
+    return !capabilities.is_object() || capabilities.value("deterministic", true);
+}
+
+void repeats_itself(const CheckOptions& options) {
+    if (!claims_determinism(options)) throw NotCheckable("says that it is not deterministic");
+    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+        for (const auto& input : inputs) {
+            Conditions other;
+            other.fill = 0xFF;  // what the plugin leaves unwritten differs between the two runs
+            must(trial.run(input.draw, other).bytes == input.outcome.bytes,
+                 "the second run of " + input.outcome.input +
+                     " gives another result, or leaves a part of its output unwritten");
+        }
+    });
+}
+
+void works_in_two_threads(const CheckOptions& options) {
+    if (!claims_determinism(options)) throw NotCheckable("says that it is not deterministic");
+    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+        std::atomic<bool> same{true};
+        std::array<std::thread, 2> threads;
+        for (auto& thread : threads)
+            thread = std::thread([&] {
+                for (const auto& input : inputs)
+                    if (trial.run(input.draw, {}).bytes != input.outcome.bytes) same = false;
+            });
+        for (auto& thread : threads) thread.join();
+        must(same, "two runs at once on two threads give other results than one");
+    });
+}
+
+void keeps_to_the_plan(const CheckOptions& options) {
+    for_each_trial(options, [](Trial&, const std::vector<Accepted>& inputs) {
+        for (const auto& input : inputs)
+            must(input.outcome.misshapen.empty(), input.outcome.misshapen + " for " + input.outcome.input);
+    });
+}
+
+void says_why(const CheckOptions& options) {
+    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+        for (const auto& input : inputs) {
+            Conditions wrong;
+            wrong.wrong_input = true;
+            const Outcome outcome = trial.run(input.draw, wrong);
+            must(outcome.status == VLM_STATUS_OK || !outcome.error.empty(),
+                 std::string("refused a tensor of the wrong shape with ") + status_name(outcome.status) +
+                     " and said nothing to the error sink");
+        }
+    });
+}
+
+void reports_sound_progress(const CheckOptions& options) {
+    for_each_trial(options, [](Trial&, const std::vector<Accepted>& inputs) {
+        for (const auto& input : inputs)
+            must(input.outcome.progress.empty(), input.outcome.progress + " for " + input.outcome.input);
+    });
+}
+
+void survives_failing_services(const CheckOptions& options) {
+    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+        const auto& input = inputs.front();
+        FaultyCompute counting(trial.compute(), -1);
+        Conditions conditions;
+        conditions.compute = counting.table();
+        must(trial.run(input.draw, conditions).status == VLM_STATUS_OK,
+             "fails behind a table that passes every call on");
+        // Few calls are all tried; of many, some from beginning to end.
+        const int calls = counting.calls();
+        const int step = std::max(1, calls / kMostFaults);
+        for (int at = 0; at < calls; at += step) {
+            FaultyCompute faulty(trial.compute(), at);
+            conditions.compute = faulty.table();
+            const std::string where = "call " + std::to_string(at) + " of " + std::to_string(calls);
+            const Outcome outcome = trial.run(input.draw, conditions);
+            must(outcome.status != VLM_STATUS_OK || outcome.bytes == input.outcome.bytes,
+                 "hides that the compute service failed at " + where + " and gives a wrong result");
+            must(outcome.damage.empty(), outcome.damage + " after the compute service failed at " + where);
+        }
+        must(trial.run(input.draw, {}).bytes == input.outcome.bytes,
+             "gives another result after a call in which the compute service had failed");
+    });
+}
+
+}  // namespace
+
+std::vector<Rule> run_rules() {
+    return {{"VLM-P-10", "polls for cancelling", polls_cancel},
+            {"VLM-P-13", "writes only into its outputs, and inside them", writes_inside},
+            {"VLM-P-15", "same input, same answer", repeats_itself},
+            {"VLM-P-16", "a loaded component serves many runs at once", works_in_two_threads},
+            {"VLM-P-17", "plans and results have the shapes that they say", keeps_to_the_plan},
+            {"VLM-P-22", "a failing run says why", says_why},
+            {"VLM-P-23", "progress rises and ends at its total", reports_sound_progress},
+            {"VLM-P-24", "a failing service makes the call fail, and nothing else", survives_failing_services}};
+}
+
+}  // namespace vlm

@@ -1,0 +1,4 @@
+/** @file sound_connector.c
+ *  Keeps every rule of a connector.
+ */
+#include "sound_connector.h"

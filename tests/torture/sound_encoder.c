@@ -1,0 +1,4 @@
+/** @file sound_encoder.c
+ *  Keeps every rule of an encoder.
+ */
+#include "sound_encoder.h"
