@@ -146,10 +146,13 @@ void attention_prefill(benchmark::State& state) {
     set_rates(state, 4.0 * pairs * static_cast<double>(heads * dim), 0);
 }
 
-void attention_decode(benchmark::State& state) {
-    const int64_t bf16 = state.range(0), keys = state.range(1), heads = state.range(2), kv = state.range(3),
-                  dim = state.range(4);
-    CpuCompute compute(options_for(bf16));
+/** One row over a cache, products in f32 for a cache in f32 and else in bf16. `B/s` counts the cache as it is stored.
+ */
+void attention_decode(benchmark::State& state, KvType type) {
+    const int64_t keys = state.range(0), heads = state.range(1), kv = state.range(2), dim = state.range(3);
+    CpuOptions options = options_for(type == KvType::f32 ? 0 : 1);
+    options.kv = type;
+    CpuCompute compute(options);
     const vlm_compute* table = compute.table();
     vlm_run_context run{};
     const vlm_kv_spec spec{sizeof(spec), VLM_ABI_VERSION, 22, static_cast<int32_t>(kv), static_cast<int32_t>(dim), 0,
@@ -173,7 +176,7 @@ void attention_decode(benchmark::State& state) {
         args.layer = (args.layer + 1) % 22;
     }
     set_rates(state, 4.0 * static_cast<double>(keys * heads * dim),
-              static_cast<double>(2 * keys * kv * dim * (bf16 != 0 ? 2 : 4)));
+              static_cast<double>(table->kv_bytes(table, cache)) / 22);
     table->kv_destroy(table, cache);
 }
 
@@ -208,11 +211,16 @@ BENCHMARK(attention_prefill)
     ->ArgsProduct({{0, 1}, {577}, {16}, {16}, {64}, {0}})
     ->ArgsProduct({{0, 1}, {640, 2048, 8192}, {32}, {4}, {64}, {1}})
     ->UseRealTime();
-BENCHMARK(attention_decode)
-    ->ArgNames({"bf16", "keys", "heads", "kv", "dim"})
-    ->ArgsProduct({{0, 1}, {640, 2048, 8192}, {32}, {4}, {64}})
-    ->ArgsProduct({{0, 1}, {640}, {32}, {32}, {128}})
-    ->UseRealTime();
+
+void decode_shapes(benchmark::internal::Benchmark* b) {
+    b->ArgNames({"keys", "heads", "kv", "dim"})->UseRealTime();
+    b->ArgsProduct({{640, 2048, 8192}, {32}, {4}, {64}})->Args({640, 32, 32, 128});
+}
+
+BENCHMARK_CAPTURE(attention_decode, f32, KvType::f32)->Apply(decode_shapes);
+BENCHMARK_CAPTURE(attention_decode, bf16, KvType::bf16)->Apply(decode_shapes);
+BENCHMARK_CAPTURE(attention_decode, f16, KvType::f16)->Apply(decode_shapes);
+BENCHMARK_CAPTURE(attention_decode, int8, KvType::int8)->Apply(decode_shapes);
 
 }  // namespace
 

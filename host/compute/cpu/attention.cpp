@@ -20,8 +20,6 @@ namespace vlm::cpu {
 
 namespace {
 
-constexpr int64_t kFewRows = 8;
-
 AttentionPlan make_plan(const AttentionCall& call) {
     AttentionPlan plan;
     plan.flat_rows = call.rows * call.group;
@@ -116,6 +114,7 @@ void run_attention(State& state, const AttentionCall& call) {
     state.pool.parallel_for(0, items, 1, [&](int64_t begin, int64_t end) {
         const int64_t own = split ? 0 : aligned(plan.partial_floats() * 4);
         const ScratchBuffer buffer(state.scratch, item_bytes + own);
+        const AmxScope tiles(call.amx);
         const AttentionWork work = split_work(call, buffer.as<std::byte>() + own);
         for (int64_t item = begin; item < end; ++item) {
             const int64_t block = item / plan.spans, span = item % plan.spans;

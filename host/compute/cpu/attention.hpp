@@ -5,11 +5,15 @@
 #include <memory>
 #include <vector>
 
+#include "host/compute/cpu/amx.hpp"
 #include "host/compute/cpu/kv_cache.hpp"
 #include "host/compute/cpu/scratch.hpp"
 #include "host/compute/cpu/state.hpp"
 
 namespace vlm::cpu {
+
+/** Up to so many rows count as decoding: their keys are cut into spans that run in parallel. */
+inline constexpr int64_t kFewRows = 8;
 
 /** Everything that the kernels need; made by check_attention. */
 struct AttentionCall {
@@ -24,6 +28,7 @@ struct AttentionCall {
     std::vector<std::byte*> pages;    ///< Of the cache, or of `k` and `v`.
     std::vector<int32_t> begin, end;  ///< Visible range of each row, inside [0, keys].
     const Kernels* kernels = nullptr;
+    const AmxKernels* amx = nullptr;  ///< For products in bf16 of many rows, or NULL.
     bool bf16_products = false;
     std::unique_ptr<ScratchBuffer> packed;  ///< Pages of keys that are not cached.
 

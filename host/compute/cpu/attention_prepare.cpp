@@ -184,6 +184,8 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
     call.layout.type = call.stored.pairs() ? KvType::bf16 : KvType::f32;
     // An f32 mode with a narrower cache multiplies what it reads in f32.
     call.bf16_products = bf16 && call.layout.pairs() && call.kernels->gemm_bf16 != nullptr;
+    // Rows that are decoded together have to be bit for bit what they are one by one, and few rows would be padding.
+    if (call.bf16_products && call.rows > kFewRows && call.rows * call.group >= kTileRows) call.amx = amx_kernels();
     const int64_t added = args.k != nullptr ? call.k.dim(0) : 0;
     read_extras(args, call, added + (layer != nullptr ? layer->length() : 0));
     read_mask(args, call);

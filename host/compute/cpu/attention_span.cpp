@@ -179,16 +179,17 @@ void run_span_bf16(const AttentionCall& call, const AttentionPlan& plan, const A
         if (!gathered) gather_queries(call, item.head, item.first, item.count, work.queries);
         gathered = true;
         const int64_t ldq = query_stride(call), end = std::min(item.end, key + pages * kPageKeys) - key;
-        call.kernels->score_tile({static_cast<const uint16_t*>(work.queries), ldq, item.count, call.layout.key_depth(),
-                                  keys, pages, work.tile, kTileKeys, first_values});
+        (call.amx != nullptr ? call.amx->score_tile : call.kernels->score_tile)(
+            {static_cast<const uint16_t*>(work.queries), ldq, item.count, call.layout.key_depth(), keys, pages,
+             work.tile, kTileKeys, first_values});
         weigh_bf16(call, plan, item, work, key, pages * kPageKeys, partial);
         // The next tile, or what this thread most likely takes next: the first tile of the next span.
         const int64_t next = key + kTileKeys;
         const std::byte* ahead =
             next < call.keys && call.in_place() ? head_page(call, item.head, next / kPageKeys, nullptr).keys : nullptr;
-        call.kernels->value_tile({work.rounded, kTileKeys, item.count, values, pages,
-                                  (end + kPairDepth - 1) / kPairDepth * kPairDepth, call.layout.value_panels(),
-                                  partial.out, plan.stride, ahead});
+        (call.amx != nullptr ? call.amx->value_tile : call.kernels->value_tile)(
+            {work.rounded, kTileKeys, item.count, values, pages, (end + kPairDepth - 1) / kPairDepth * kPairDepth,
+             call.layout.value_panels(), partial.out, plan.stride, ahead});
     }
 }
 

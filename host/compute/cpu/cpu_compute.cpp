@@ -5,6 +5,7 @@
 
 #include "host/base/cpu_features.hpp"
 #include "host/base/log.hpp"
+#include "host/compute/cpu/linear_amx.hpp"
 #include "host/compute/cpu/memory.hpp"
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
@@ -150,11 +151,12 @@ std::string CpuCompute::description() const {
     const int threads = state_->pool.threads();
     constexpr int64_t many_rows = 256;
     const CpuOptions& options = state_->options;
-    const bool onednn =
-        cpu::onednn_multiplies(state_->dense, state_->onednn, active_isa(), options.mode, options.weights, many_rows);
+    const bool amx = cpu::amx_for(state_->dense, options.mode, options.weights, many_rows) != nullptr;
+    const bool onednn = !amx && cpu::onednn_multiplies(state_->dense, state_->onednn, active_isa(), options.mode,
+                                                       options.weights, many_rows);
     return std::string("CPU, ") + isa_name(active_isa()) + ", " + (options.mode == Precision::f32 ? "f32" : "bf16") +
            " with " + weight_type_name(options.weights) + " weights and " + kv_type_name(state_->kv) + " cache, " +
-           std::to_string(threads) + (threads == 1 ? " thread" : " threads") +
+           std::to_string(threads) + (threads == 1 ? " thread" : " threads") + (amx ? ", own AMX kernels" : "") +
            (onednn ? std::string(", oneDNN ") + cpu::onednn_version() : std::string());
 }
 

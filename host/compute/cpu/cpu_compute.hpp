@@ -36,8 +36,8 @@ enum class KvType { automatic, f32, bf16, f16, int8 };
 const char* kv_type_name(KvType type) noexcept;
 
 /** Who multiplies linear layers in bf16; the f32 mode always has the own kernels. `automatic` is the environment
- * variable VLM_DENSE ("own", "onednn" or "auto") where it is set; else oneDNN for many rows on a processor with AMX,
- * and the own kernels everywhere else (measurements: docs/performance.md). */
+ * variable VLM_DENSE ("own", "onednn" or "auto") where it is set; else the own kernels. On a processor with AMX whose
+ * self-check fails, `automatic` falls back to oneDNN for many rows (docs/performance.md). */
 enum class DenseEngine { automatic, own, onednn };
 
 /** Kinds of operations that are counted apart. */

@@ -7,8 +7,8 @@
  * front to back, which is all that matters then. In both, sums stay in a small tile until the epilogue writes them, so
  * the output is touched once.
  *
- *  On a processor with AMX, oneDNN multiplies the blocks of many rows in bf16 (linear_onednn.hpp): from the same
- * panels, into a tile that the same epilogue reads. Its blocks are larger, because it cuts the depth itself.
+ *  On a processor with AMX, the tile kernels (linear_amx.hpp) or, on wish, oneDNN (linear_onednn.hpp) multiply the
+ * blocks of many rows in bf16: from the same panels, into a tile that the same epilogue reads.
  *
  *  The cut depends on shapes only, never on the number of threads.
  */
@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 
+#include "host/compute/cpu/linear_amx.hpp"
 #include "host/compute/cpu/linear_onednn.hpp"
 #include "host/compute/cpu/memory.hpp"
 #include "host/compute/cpu/state.hpp"
@@ -268,6 +269,15 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         if (call.rows == 0) return;
         std::unique_ptr<ScratchBuffer> copied, rounded;
         const Rows from(with_uniform_rows(state, xv, copied));
+        const auto count = [&] {
+            state.count_flops(Op::linear, 2 * static_cast<uint64_t>(call.rows) * static_cast<uint64_t>(layer->in) *
+                                              static_cast<uint64_t>(layer->out));
+        };
+        if (const AmxKernels* amx = amx_for(state.dense, state.options.mode, layer->type, call.rows)) {
+            run_amx_blocks(state, *amx, *layer, from, call.rows, call.gated,
+                           [&call](auto... block) { finish_block(call, block...); });
+            return count();
+        }
         call.a = from.row(0);
         call.lda = from.stride();
         if (call.kernel->form == ActivationForm::bf16) {
@@ -286,8 +296,7 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
             call.lda = layer->depth;
         }
         if (!onednn || !run_onednn_blocks(state, call)) run_blocks(state, call);
-        state.count_flops(Op::linear, 2 * static_cast<uint64_t>(call.rows) * static_cast<uint64_t>(layer->in) *
-                                          static_cast<uint64_t>(layer->out));
+        count();
     });
 }
 

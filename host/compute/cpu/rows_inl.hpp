@@ -80,7 +80,10 @@ void softmax_step_row(SoftmaxStep& step) {
     const float maximum = best > before ? best : before;
     step.maximum = maximum;
     if (maximum == -infinity) {
-        for (int64_t i = 0; i < step.n; ++i) s[i] = 0.0f;
+        for (int64_t i = 0; i < step.n; ++i) {
+            s[i] = s[i] == s[i] ? 0.0f : s[i];  // Maxima lose NaN; it has to go on.
+            step.sum += s[i];
+        }
         step.correction = 1.0f;
         return;
     }
