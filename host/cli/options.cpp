@@ -55,7 +55,9 @@ po::options_description pipeline_options() {
         "checkpoint folder as downloaded (config.json, *.safetensors, tokenizer.json)");
     add("device", po::value<std::string>(), "cpu, cuda or cuda:N");
     add("dtype", po::value<std::string>(), "f32 (reference numbers), bf16, or auto");
-    add("weights", po::value<std::string>(), "f32, bf16, int8, int4 or auto");
+    add("weights", po::value<std::string>(), "f32, f16, bf16, int8, int4 or auto");
+    add("weights-of", po::value<std::vector<std::string>>()->composing(),
+        "PATTERN=TYPE: layers that are stored otherwise, such as 'backbone/layers.0.*=int8'; repeat");
     add("kv", po::value<std::string>(), "cached keys and values: f32, bf16, f16, int8 or auto");
     add("threads", po::value<int64_t>(), "CPU threads; 0: one per core");
     add("plugin-path", po::value<std::vector<std::string>>()->composing(),
@@ -98,6 +100,12 @@ void apply_options(const po::variables_map& options, Manifest& manifest) {
     if (options.contains("dtype")) manifest.dtype = options["dtype"].as<std::string>();
     if (options.contains("weights")) manifest.weights = options["weights"].as<std::string>();
     if (options.contains("kv")) manifest.kv = options["kv"].as<std::string>();
+    if (options.contains("weights-of")) {
+        std::vector<WeightRule> rules;
+        for (const auto& rule : options["weights-of"].as<std::vector<std::string>>())
+            rules.push_back(parse_weight_rule(rule));
+        manifest.weight_rules.insert(manifest.weight_rules.begin(), rules.begin(), rules.end());
+    }
     if (options.contains("threads")) manifest.threads = options["threads"].as<int64_t>();
 }
 

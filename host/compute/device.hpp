@@ -9,15 +9,17 @@
 #include <string>
 
 #include "host/base/tensor.hpp"
+#include "host/compute/weight_policy.hpp"
 
 namespace vlm {
 
 /** How a device computes; see the manifest's `dtype`, `weights`, `kv` and `threads`. */
 struct DeviceOptions {
     std::string dtype = "auto";    ///< "f32" (parity), "bf16", "auto": bf16 where the hardware has it.
-    std::string weights = "auto";  ///< "f32", "bf16", "int8", "int4", "auto": as dtype.
+    std::string weights = "auto";  ///< "f32", "f16", "bf16", "int8", "int4", "auto": as dtype.
     int threads = 0;               ///< CPU threads; 0: one per core.
     std::string kv = "auto";       ///< Cached keys and values: "f32", "bf16", "f16", "int8", "auto": as dtype.
+    std::vector<WeightRule> weight_rules = {};  ///< Layers that are stored otherwise.
 };
 
 /** Counters since the device was opened. */
@@ -37,6 +39,10 @@ class Device {
     /** Frees the scratch memory that calls with this run context left behind. */
     virtual void end_run(const vlm_run_context* run) = 0;
     virtual DeviceCounters counters() const = 0;
+    /** Said before each stage loads its weights; an empty stage at the end. */
+    virtual void begin_stage(LoadingStage) {}
+    /** What has been packed so far, in that order; empty from devices that keep no account. */
+    virtual std::vector<PackedLayer> packed_layers() const { return {}; }
     /** "CPU, AVX-512 BF16, 2 threads", for people. */
     virtual std::string description() const = 0;
 };

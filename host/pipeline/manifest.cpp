@@ -130,6 +130,14 @@ GenerationOptions read_generation(json::Value value) {
     return options;
 }
 
+WeightRule read_rule(const json::Value& place, const std::string& text) {
+    try {
+        return parse_weight_rule(text);
+    } catch (const Error& error) {
+        throw place.error(error.what());
+    }
+}
+
 BudgetManifest read_budget(json::Value value, const std::filesystem::path& base) {
     value.check_keys({"max_ms", "visual_tokens", "curve"});
     BudgetManifest budget;
@@ -142,8 +150,9 @@ BudgetManifest read_budget(json::Value value, const std::filesystem::path& base)
 }
 
 Manifest read(json::Value root, const std::filesystem::path& base) {
-    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "kv", "threads", "plugins", "trust",
-                     "pipeline", "image", "prompt", "use_template", "max_context", "batch", "generation", "budget"});
+    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "weights_of", "kv", "threads",
+                     "plugins", "trust", "pipeline", "image", "prompt", "use_template", "max_context", "batch",
+                     "generation", "budget"});
     const auto absolute = [&](const std::string& path) {
         return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
                                                          : (base / path).lexically_normal();
@@ -154,8 +163,10 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     manifest.device = root.get_or("device", "cpu");
     if (const auto v = root.find_set("dtype")) manifest.dtype = v->as_one_of({"auto", "f32", "bf16"});
     if (const auto v = root.find_set("weights"))
-        manifest.weights = v->as_one_of({"auto", "f32", "bf16", "int8", "int4"});
+        manifest.weights = v->as_one_of({"auto", "f32", "f16", "bf16", "int8", "int4"});
     if (const auto v = root.find_set("kv")) manifest.kv = v->as_one_of({"auto", "f32", "bf16", "f16", "int8"});
+    if (const auto v = root.find_set("weights_of"))
+        for (const auto& rule : v->as_strings()) manifest.weight_rules.push_back(read_rule(*v, rule));
     if (const auto v = root.find_set("threads")) manifest.threads = v->as_int(0, 1024);
     if (const auto v = root.find_set("plugins"))
         for (const auto& path : v->as_strings()) manifest.plugins.push_back(absolute(path));

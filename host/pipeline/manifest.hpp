@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "host/compute/weight_policy.hpp"
 #include "host/image/rows.hpp"
 #include "host/json/document.hpp"
 #include "host/trust/policy.hpp"
@@ -68,8 +69,9 @@ struct Manifest {
     std::string recipe;           ///< Recipe name, or empty: by model_type.
     std::string device = "cpu";
     std::string dtype = "auto";                  ///< "f32", "bf16" or "auto".
-    std::string weights = "auto";                ///< "f32", "bf16", "int8", "int4" or "auto": as dtype.
+    std::string weights = "auto";                ///< "f32", "f16", "bf16", "int8", "int4" or "auto": as dtype.
     std::string kv = "auto";                     ///< "f32", "bf16", "f16", "int8" or "auto": as dtype.
+    std::vector<WeightRule> weight_rules;        ///< Layers that are stored otherwise; the first that fits.
     int64_t threads = 0;                         ///< 0: one per core.
     std::vector<std::filesystem::path> plugins;  ///< Further libraries or folders of libraries.
     TrustMode trust = TrustMode::off;            ///< Asked of plugins at least; the host's own policy may ask more.

@@ -93,7 +93,7 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
     pipeline->create_stages(options);
     if (pipeline->manifest_.budget.given()) check_budget_fits(pipeline->budget_, *pipeline);
     const auto& m = pipeline->manifest_;
-    pipeline->device_ = open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv});
+    pipeline->device_ = open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv, m.weight_rules});
     pipeline->check_types();
     if (options.load_weights) pipeline->load(options);
     return pipeline;
@@ -221,6 +221,7 @@ void Pipeline::load(const OpenOptions& options) {
         const auto found = recipe_.stages.find(name);
         const std::vector<std::string> prefixes =
             found != recipe_.stages.end() ? found->second.weight_prefixes : std::vector<std::string>{""};
+        device_->begin_stage({name, [store](const void* begin, uint64_t bytes) { store->release(begin, bytes); }});
         weights_.push_back(std::make_unique<WeightsService>(store, prefixes, folder));
         const int64_t before = device_->counters().weight_bytes;
         stage.load(run, weights_.back()->abi());
@@ -237,6 +238,7 @@ void Pipeline::load(const OpenOptions& options) {
     load_stage(*backbone_, "backbone");
     for (auto& reducer : reducers_) load_stage(*reducer, "");
     for (auto& post : post_processors_) load_stage(*post, "");
+    device_->begin_stage({});
     device_->end_run(run.context(VLM_ABI_VERSION));
 }
 

@@ -203,6 +203,15 @@ void WeightStore::release(const TensorView& tensor) const noexcept {
     files_[tensor.file].release(tensor.file_offset, tensor.nbytes);
 }
 
+void WeightStore::release(const void* begin, uint64_t bytes) const noexcept {
+    const auto address = reinterpret_cast<uintptr_t>(begin);
+    for (const MappedFile& file : files_) {
+        const auto start = reinterpret_cast<uintptr_t>(file.data());
+        if (address < start || address - start >= file.size()) continue;
+        file.release(address - start, std::min<uint64_t>(bytes, file.size() - (address - start)));
+    }
+}
+
 void WeightStore::check_unchanged() const {
     for (const MappedFile& file : files_) file.check_unchanged();
 }

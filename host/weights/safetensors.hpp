@@ -89,6 +89,8 @@ class WeightStore {
     /** Gives the memory of a tensor's pages back after it has been packed elsewhere; it can still be read (from the
      * file again). */
     void release(const TensorView& tensor) const noexcept;
+    /** The same for any bytes of the mapped files; other memory is left alone. */
+    void release(const void* begin, uint64_t bytes) const noexcept;
     /** @throws Error DATA_LOSS when a file was changed since it was opened. */
     void check_unchanged() const;
 

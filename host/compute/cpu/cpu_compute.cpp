@@ -22,9 +22,9 @@ constexpr std::array<const char*, static_cast<size_t>(Op::count)> kOpNames = {
 
 WeightType parse_weights(const std::string& text, Precision mode) {
     if (text == "auto") return mode == Precision::f32 ? WeightType::f32 : WeightType::bf16;
-    for (const WeightType type : {WeightType::f32, WeightType::bf16, WeightType::int8, WeightType::int4})
-        if (text == weight_type_name(type)) return type;
-    throw invalid_argument("weights \"" + text + "\" is unknown on the CPU; known are auto, f32, bf16, int8, int4");
+    if (const auto type = weight_type_of(text)) return *type;
+    throw invalid_argument("weights \"" + text +
+                           "\" is unknown on the CPU; known are auto, f32, f16, bf16, int8, int4");
 }
 
 KvType parse_kv(const std::string& text) {
@@ -33,9 +33,11 @@ KvType parse_kv(const std::string& text) {
     throw invalid_argument("kv \"" + text + "\" is unknown on the CPU; known are auto, f32, bf16, f16, int8");
 }
 
-Precision parse_precision(const std::string& text) {
+/** Quantised weights take quantised activations, which only "f32" forbids. */
+Precision parse_precision(const std::string& text, const std::string& weights) {
     if (text == "f32") return Precision::f32;
     if (text == "bf16") return Precision::bf16;
+    if (text == "auto" && (weights == "int8" || weights == "int4")) return Precision::bf16;
     if (text == "auto") return active_isa() >= Isa::avx512_bf16 ? Precision::bf16 : Precision::f32;
     throw invalid_argument("dtype \"" + text + "\" is unknown on the CPU; known are auto, f32, bf16");
 }
@@ -43,13 +45,20 @@ Precision parse_precision(const std::string& text) {
 }  // namespace
 
 const char* weight_type_name(WeightType type) noexcept {
-    static constexpr std::array<const char*, 4> names = {"f32", "bf16", "int8", "int4"};
+    static constexpr std::array<const char*, 5> names = {"f32", "f16", "bf16", "int8", "int4"};
     return names[static_cast<size_t>(type)];
 }
 
 const char* kv_type_name(KvType type) noexcept {
     static constexpr std::array<const char*, 5> names = {"auto", "f32", "bf16", "f16", "int8"};
     return names[static_cast<size_t>(type)];
+}
+
+std::optional<WeightType> weight_type_of(const std::string& name) noexcept {
+    for (const WeightType type :
+         {WeightType::f32, WeightType::f16, WeightType::bf16, WeightType::int8, WeightType::int4})
+        if (name == weight_type_name(type)) return type;
+    return std::nullopt;
 }
 
 const char* op_name(Op op) noexcept {
@@ -147,6 +156,16 @@ DeviceCounters CpuCompute::counters() const {
     return {static_cast<double>(s.flops()), s.packed_bytes + s.kept_bytes, s.peak_scratch_bytes};
 }
 
+void CpuCompute::begin_stage(LoadingStage stage) {
+    const std::lock_guard lock(state_->layers_mutex);
+    state_->stage = std::move(stage);
+}
+
+std::vector<PackedLayer> CpuCompute::packed_layers() const {
+    const std::lock_guard lock(state_->layers_mutex);
+    return state_->layers;
+}
+
 std::string CpuCompute::description() const {
     const int threads = state_->pool.threads();
     constexpr int64_t many_rows = 256;
@@ -166,9 +185,10 @@ const std::string& CpuCompute::load_error() noexcept {
 
 std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options) {
     CpuOptions cpu_options;
-    cpu_options.mode = parse_precision(options.dtype);
+    cpu_options.mode = parse_precision(options.dtype, options.weights);
     cpu_options.weights = parse_weights(options.weights, cpu_options.mode);
     cpu_options.kv = parse_kv(options.kv);
+    cpu_options.rules = options.weight_rules;
     return std::make_shared<CpuCompute>(cpu_options);
 }
 

@@ -12,7 +12,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "host/base/thread_pool.hpp"
 #include "host/compute/device.hpp"
@@ -22,11 +24,13 @@ namespace vlm {
 /** In what the dense products multiply. Sums are always f32. */
 enum class Precision { f32, bf16 };
 
-/** How the weights of linear layers are stored. */
-enum class WeightType { f32, bf16, int8, int4 };
+/** How the weights of linear layers are stored. The integers are quantised in groups (quant.hpp). */
+enum class WeightType { f32, f16, bf16, int8, int4 };
 
-/** "f32", "bf16", "int8" or "int4". */
+/** "f32", "f16", "bf16", "int8" or "int4". */
 const char* weight_type_name(WeightType type) noexcept;
+/** The type of such a name; nullopt when it is none. */
+std::optional<WeightType> weight_type_of(const std::string& name) noexcept;
 
 /** How cached keys and values are stored; `automatic` is f32 in f32 mode and bf16 in bf16 mode. f16 is multiplied in
  * f32 (ten bits of mantissa are what it is for), int8 in the mode's precision, with one scale per token and head. */
@@ -78,6 +82,7 @@ const char* op_name(Op op) noexcept;
 struct CpuOptions {
     Precision mode = Precision::f32;
     WeightType weights = WeightType::f32;
+    std::vector<WeightRule> rules;  ///< Layers that are stored in another way than `weights`; the first that fits.
     DenseEngine dense = DenseEngine::automatic;
     KvType kv = KvType::automatic;
     ThreadPool* pool = nullptr;  ///< NULL: ThreadPool::global().
@@ -132,6 +137,8 @@ class CpuCompute final : public Device {
     /** Sets the counters of operations and the scratch peak back; not those of memory in use. */
     void reset_statistics();
     DeviceCounters counters() const override;
+    void begin_stage(LoadingStage stage) override;
+    std::vector<PackedLayer> packed_layers() const override;
     std::string description() const override;
 
     /** The last message of `keep`, `linear_pack` or `kv_create` that failed on this thread: they have no run context.
@@ -144,7 +151,7 @@ class CpuCompute final : public Device {
 };
 
 /** The device for open_device("cpu"), which sets the threads of the shared pool: "auto" is bf16 where the processor
- * multiplies bf16 (AVX512_BF16, AMX), else f32.
+ * multiplies bf16 (AVX512_BF16, AMX) or the weights are quantised, else f32.
  *  @throws Error INVALID_ARGUMENT for an unknown dtype, weights or kv, listing the known ones. */
 std::shared_ptr<Device> open_cpu_device(const DeviceOptions& options);
 

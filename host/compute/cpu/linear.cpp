@@ -19,6 +19,7 @@
 
 #include "host/compute/cpu/linear_amx.hpp"
 #include "host/compute/cpu/linear_onednn.hpp"
+#include "host/compute/cpu/linear_quant.hpp"
 #include "host/compute/cpu/memory.hpp"
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
@@ -55,19 +56,36 @@ void multiply_bf16(const Kernels& kernels, const void* a, int64_t lda, const std
                       reinterpret_cast<const uint16_t*>(panel) + begin * kPanel, depth, c, ldc, rows, accumulate);
 }
 
+/** What a kernel needs beside the type of the weights. */
+enum class Needs {
+    nothing,
+    bf16_mode,   ///< The user allows rounded activations.
+    bf16_units,  ///< That, and a processor that multiplies bf16.
+};
+
 /** One row per kernel; the first that fits is taken. */
 struct Choice {
     WeightType type;
-    bool needs_bf16_mode;
+    Needs needs;
     int64_t max_rows;
     LinearKernel kernel;
 };
 constexpr int64_t kAnyRows = INT64_MAX;
 constexpr Choice kChoices[] = {
-    {WeightType::f32, false, kAnyRows, {"f32", ActivationForm::f32, 256, multiply_f32}},
-    {WeightType::bf16, true, kAnyRows, {"bf16", ActivationForm::bf16, 512, multiply_bf16}},
-    {WeightType::bf16, false, kAnyRows, {"f32 x bf16", ActivationForm::f32, 512, multiply_f32_bf16}},
+    {WeightType::f32, Needs::nothing, kAnyRows, {"f32", ActivationForm::f32, 256, multiply_f32}},
+    {WeightType::f16, Needs::nothing, kAnyRows, {"f32 x f16", ActivationForm::f32, kWholeDepth, multiply_f32_f16}},
+    {WeightType::bf16, Needs::bf16_units, kAnyRows, {"bf16", ActivationForm::bf16, 512, multiply_bf16}},
+    {WeightType::bf16, Needs::nothing, kAnyRows, {"f32 x bf16", ActivationForm::f32, 512, multiply_f32_bf16}},
+    {WeightType::int8, Needs::bf16_mode, kAnyRows, {"int8 x int8", ActivationForm::int8, kWholeDepth, multiply_int8}},
+    {WeightType::int8, Needs::nothing, kAnyRows, {"f32 x int8", ActivationForm::f32, kWholeDepth, multiply_f32_int8}},
+    {WeightType::int4, Needs::bf16_mode, kAnyRows, {"int8 x int4", ActivationForm::int8, kWholeDepth, multiply_int4}},
+    {WeightType::int4, Needs::nothing, kAnyRows, {"f32 x int4", ActivationForm::f32, kWholeDepth, multiply_f32_int4}},
 };
+
+/** Bytes of one step of `lda`. */
+int64_t activation_bytes(ActivationForm form) {
+    return form == ActivationForm::f32 ? 4 : form == ActivationForm::bf16 ? 2 : 1;
+}
 
 /** What a call has been checked to be. */
 struct Call {
@@ -88,8 +106,7 @@ struct Call {
 /** Sums of rows [row, row + count) for `panel`, into `tile`. */
 void multiply_panel(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t begin, int64_t depth,
                     float* tile, int64_t ldc) {
-    const int64_t element = call.kernel->form == ActivationForm::f32 ? 4 : 2;
-    const auto* a = static_cast<const std::byte*>(call.a) + row * call.lda * element;
+    const auto* a = static_cast<const std::byte*>(call.a) + row * call.lda * activation_bytes(call.kernel->form);
     call.kernel->multiply(*call.kernels, a, call.lda, call.layer->panel(panel), begin, depth, tile, ldc, count,
                           begin > 0);
 }
@@ -233,7 +250,8 @@ void read_epilogue(const vlm_epilogue& epilogue, const View& y, Call& call, std:
 const LinearKernel& linear_kernel(WeightType type, Precision mode, const Kernels& kernels, int64_t rows) {
     for (const Choice& choice : kChoices) {
         if (choice.type != type || rows > choice.max_rows) continue;
-        if (choice.needs_bf16_mode && (mode != Precision::bf16 || kernels.gemm_bf16 == nullptr)) continue;
+        if (choice.needs != Needs::nothing && mode != Precision::bf16) continue;
+        if (choice.needs == Needs::bf16_units && kernels.gemm_bf16 == nullptr) continue;
         return choice.kernel;
     }
     throw unimplemented(std::string("no kernel for ") + weight_type_name(type) + " weights");
@@ -280,6 +298,11 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         }
         call.a = from.row(0);
         call.lda = from.stride();
+        if (call.kernel->form == ActivationForm::int8) {
+            rounded = quantise_activations(state, from, call.rows, *layer);
+            call.a = rounded->as<std::byte>();
+            call.lda = quant_row_bytes(layer->depth);
+        }
         if (call.kernel->form == ActivationForm::bf16) {
             const int64_t rows = onednn ? round_up(call.rows, kRowStep) : call.rows;
             rounded = std::make_unique<ScratchBuffer>(state.scratch, checked_product(rows, layer->depth, 2));

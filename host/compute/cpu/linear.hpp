@@ -20,7 +20,7 @@ struct vlm_linear {
     int64_t segments = 1;
     int64_t segment_outputs = 0;  ///< out / segments.
     int64_t segment_panels = 0;   ///< Panels of one segment.
-    int64_t depth = 0;            ///< `in`, padded for bf16.
+    int64_t depth = 0;            ///< `in`, padded for bf16 and integers.
     int64_t panel_bytes = 0;      ///< Bytes of one panel.
     std::unique_ptr<std::byte, void (*)(void*)> panels{nullptr, nullptr};
     std::vector<float> bias;  ///< `[segments * segment_panels * 32]`, or empty.
@@ -31,18 +31,30 @@ struct vlm_linear {
 
 namespace vlm::cpu {
 
-/** How activations are handed to a kernel. */
-enum class ActivationForm { f32, bf16 };
+/** How activations are handed to a kernel. int8: rows as quant.hpp has them; `a` and `lda` are in bytes then. */
+enum class ActivationForm { f32, bf16, int8 };
+
+inline constexpr int64_t kWholeDepth = INT64_MAX;
 
 /** The kernel for one call of linear. */
 struct LinearKernel {
     const char* name;
     ActivationForm form;
-    int64_t depth_block;  ///< Depth that is multiplied while one panel's part stays in the first-level cache.
+    int64_t depth_block;  ///< Depth that is multiplied while one panel's part stays in the first-level cache;
+                          ///< kWholeDepth: the kernel cuts the depth itself and is called once, with `begin` 0.
     /** `c[rows][32] (+)= a panel` for the depths [begin, begin + depth) of the panel. */
     void (*multiply)(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
                      int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate);
 };
+
+inline bool is_quantised(WeightType type) noexcept {
+    return type == WeightType::int8 || type == WeightType::int4;
+}
+
+/** Bits of a code of a quantised type. */
+inline int64_t quant_bits(WeightType type) noexcept {
+    return type == WeightType::int4 ? 4 : 8;
+}
 
 /** Picks the kernel for weights of `type` on this instruction set. @throws Error UNIMPLEMENTED when there is none. */
 const LinearKernel& linear_kernel(WeightType type, Precision mode, const Kernels& kernels, int64_t rows);

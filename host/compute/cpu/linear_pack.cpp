@@ -3,14 +3,17 @@
  *
  *  The sources may have any float dtype, be transposed or strided, and come in parts. They are read in small square
  * blocks into f32 on the stack, so that neither the source nor the target is walked against the grain of the cache for
- * long, and no f32 copy of a whole matrix ever exists: the peak while loading is the packed layer alone.
+ * long, and no f32 copy of a whole matrix ever exists. What has been packed of a mapped source is given back at once:
+ * the peak while loading is the packed layers alone.
  */
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
 #include "host/compute/cpu/convert.hpp"
 #include "host/compute/cpu/linear.hpp"
+#include "host/compute/cpu/quant.hpp"
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
 #include "host/compute/cpu/view.hpp"
@@ -90,12 +93,27 @@ void write_bf16(const float* block, int64_t k, int64_t depth, std::byte* panel) 
             target[(k + i) / 2 * 2 * kPanel + 2 * o + (k + i) % 2] = float_to_bf16(block[o * kDepthBlock + i]);
 }
 
-/** One panel of the layer: 32 outputs, which may come from several parts. */
-void pack_panel(const vlm_linear& layer, const std::vector<Part>& parts, int64_t index, std::byte* panel) {
-    const int64_t segment = index / layer.segment_panels;
-    const int64_t inside = index % layer.segment_panels * kPanel;
-    const int64_t first = segment * layer.segment_outputs + inside;
-    const int64_t count = std::min(kPanel, layer.segment_outputs - inside);
+void write_f16(const float* block, int64_t k, int64_t depth, std::byte* panel) {
+    auto* target = reinterpret_cast<uint16_t*>(panel) + k * kPanel;
+    for (int64_t i = 0; i < depth; ++i)
+        for (int64_t o = 0; o < kPanel; ++o) target[i * kPanel + o] = float_to_f16(block[o * kDepthBlock + i]);
+}
+
+/** Outputs of one panel; they may come from several parts. */
+struct PanelOutputs {
+    int64_t first, count;
+
+    PanelOutputs(const vlm_linear& layer, int64_t index) {
+        const int64_t inside = index % layer.segment_panels * kPanel;
+        first = index / layer.segment_panels * layer.segment_outputs + inside;
+        count = std::min(kPanel, layer.segment_outputs - inside);
+    }
+};
+
+/** Calls `write(block, k, depth)` for the blocks of a panel in rising depth. */
+template <class Write>
+void for_each_block(const vlm_linear& layer, const std::vector<Part>& parts, int64_t index, Write&& write) {
+    const auto [first, count] = PanelOutputs(layer, index);
     alignas(64) float block[kPanel * kDepthBlock];
     for (int64_t k = 0; k < layer.depth; k += kDepthBlock) {
         const int64_t depth = std::min(kDepthBlock, layer.depth - k);
@@ -107,8 +125,61 @@ void pack_panel(const vlm_linear& layer, const std::vector<Part>& parts, int64_t
             if (begin < end && present > 0)
                 read_block(part, begin - part.first, end - begin, k, present, block + (begin - first) * kDepthBlock);
         }
-        (layer.type == WeightType::f32 ? write_f32 : write_bf16)(block, k, depth, panel);
+        write(block, k, depth);
     }
+}
+
+/** Where a weight lies that cannot be quantised, as an error. */
+Error unquantisable(const vlm_linear& layer, const std::vector<Part>& parts, int64_t index) {
+    std::string place = "a weight";
+    const int64_t first = PanelOutputs(layer, index).first;
+    for_each_block(layer, parts, index, [&](const float* block, int64_t k, int64_t depth) {
+        for (int64_t o = kPanel - 1; o >= 0; --o)
+            for (int64_t i = depth - 1; i >= 0; --i)
+                if (const float w = block[o * kDepthBlock + i]; !(std::abs(w) <= kQuantLimit))
+                    place = "the weight from input " + std::to_string(k + i) + " to output " +
+                            std::to_string(first + o) + " is " + std::to_string(w);
+    });
+    return invalid_argument(layer.name + ": " + place + ", which cannot be stored as " + weight_type_name(layer.type) +
+                            "; check the checkpoint, or give this layer another type with weights_of");
+}
+
+void quantise_panel(State& state, const vlm_linear& layer, const std::vector<Part>& parts, int64_t index,
+                    std::byte* panel) {
+    const ScratchBuffer memory(state.scratch, checked_product(layer.depth, kPanel, sizeof(float)));
+    auto* weights = memory.as<float>();
+    for_each_block(layer, parts, index, [&](const float* block, int64_t k, int64_t depth) {
+        write_f32(block, k, depth, memory.as<std::byte>());
+    });
+    const QuantLayout layout = QuantLayout::of(quant_bits(layer.type), layer.depth);
+    if (!quant_kernels().quantise_panel(weights, layout, panel)) throw unquantisable(layer, parts, index);
+}
+
+/** Sources of a panel that has been packed are not needed again. */
+void release_rows(const State& state, const vlm_linear& layer, const std::vector<Part>& parts, int64_t index) {
+    if (!state.stage.release) return;
+    const auto [first, count] = PanelOutputs(layer, index);
+    for (const Part& part : parts) {
+        const int64_t begin = std::max(first, part.first), end = std::min(first + count, part.first + part.outputs);
+        if (begin >= end || part.input_stride != 1) continue;
+        const auto row = static_cast<uint64_t>(part.output_stride * element_bytes(part.weight.dtype));
+        state.stage.release(part.weight.bytes + static_cast<uint64_t>(begin - part.first) * row,
+                            static_cast<uint64_t>(end - begin) * row);
+    }
+}
+
+void pack_panel(State& state, const vlm_linear& layer, const std::vector<Part>& parts, int64_t index,
+                std::byte* panel) {
+    if (is_quantised(layer.type)) {
+        quantise_panel(state, layer, parts, index, panel);
+    } else {
+        const auto write = layer.type == WeightType::f32    ? write_f32
+                           : layer.type == WeightType::bf16 ? write_bf16
+                                                            : write_f16;
+        for_each_block(layer, parts, index,
+                       [&](const float* block, int64_t k, int64_t depth) { write(block, k, depth, panel); });
+    }
+    release_rows(state, layer, parts, index);
 }
 
 void pack_bias(vlm_linear& layer, const std::vector<Part>& parts) {
@@ -129,13 +200,34 @@ void pack_bias(vlm_linear& layer, const std::vector<Part>& parts) {
     }
 }
 
-WeightType stored_type(const CpuOptions& options, uint32_t flags) {
-    const bool quantised = options.weights == WeightType::int8 || options.weights == WeightType::int4;
-    if (!quantised) return options.weights;
-    if ((flags & VLM_LINEAR_KEEP_PRECISION) != 0)
-        return options.mode == Precision::f32 ? WeightType::f32 : WeightType::bf16;
-    throw unimplemented(std::string("weights \"") + weight_type_name(options.weights) +
-                        "\" are not offered by the CPU device yet; use \"bf16\" or \"f32\"");
+/** A rule decides first. Without one, 4 bits are for the backbone, where most weights are and decoding reads all of
+ * them for every token; its output layer and the stages before it, which the answer depends on most
+ * (docs/performance.md has the measurements), have 8. */
+WeightType stored_type(const State& state, const std::string& name, uint32_t flags) {
+    const CpuOptions& options = state.options;
+    if (const std::string* type = find_weight_type(options.rules, name))
+        if (const auto known = weight_type_of(*type)) return *known;
+    const bool keep = (flags & VLM_LINEAR_KEEP_PRECISION) != 0;
+    const bool other_stage = !state.stage.name.empty() && state.stage.name != "backbone";
+    if (options.weights == WeightType::int4 && (keep || other_stage)) return WeightType::int8;
+    return options.weights;
+}
+
+/** Sizes of the packed layer. */
+void plan_layer(vlm_linear& layer) {
+    layer.segments = layer.out % 2 == 0 ? 2 : 1;
+    layer.segment_outputs = layer.out / layer.segments;
+    layer.segment_panels = (layer.segment_outputs + kPanel - 1) / kPanel;
+    layer.depth = layer.in;
+    if (is_quantised(layer.type)) {
+        const QuantLayout layout = QuantLayout::of(quant_bits(layer.type), layer.in);
+        layer.depth = layout.depth();
+        layer.panel_bytes = layout.bytes();
+    } else {
+        if (layer.type == WeightType::bf16) layer.depth = (layer.in + kPairDepth - 1) / kPairDepth * kPairDepth;
+        layer.panel_bytes = checked_product(layer.depth, kPanel, layer.type == WeightType::f32 ? 4 : 2);
+    }
+    layer.bytes = checked_product(layer.panel_bytes, layer.segments * layer.segment_panels);
 }
 
 }  // namespace
@@ -152,7 +244,8 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
             throw invalid_argument("spec has " + std::to_string(spec->part_count) + " weights, expected at least 1");
         auto layer = std::make_unique<vlm_linear>();
         layer->name = spec->name != nullptr ? spec->name : "layer";
-        layer->type = stored_type(state.options, spec->flags);
+        const std::string full_name = state.stage.name.empty() ? layer->name : state.stage.name + "/" + layer->name;
+        layer->type = stored_type(state, full_name, spec->flags);
         std::vector<std::string> names;
         names.reserve(spec->part_count);
         std::vector<Part> parts;
@@ -169,14 +262,8 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
             layer->out += part.outputs;
             parts.push_back(part);
         }
-        layer->segments = layer->out % 2 == 0 ? 2 : 1;
-        layer->segment_outputs = layer->out / layer->segments;
-        layer->segment_panels = (layer->segment_outputs + kPanel - 1) / kPanel;
-        const bool pairs = layer->type != WeightType::f32;
-        layer->depth = pairs ? (layer->in + kPairDepth - 1) / kPairDepth * kPairDepth : layer->in;
-        layer->panel_bytes = checked_product(layer->depth, kPanel, pairs ? 2 : 4);
+        plan_layer(*layer);
         const int64_t panels = layer->segments * layer->segment_panels;
-        layer->bytes = checked_product(layer->panel_bytes, panels);
         layer->panels = {static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(layer->bytes))), std::free};
         if (layer->panels == nullptr)
             throw resource_exhausted(layer->name + ": the system has no memory for " + std::to_string(layer->bytes) +
@@ -184,10 +271,15 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
         pack_bias(*layer, parts);
         state.pool.parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
             for (int64_t p = begin; p < end; ++p)
-                pack_panel(*layer, parts, p, layer->panels.get() + p * layer->panel_bytes);
+                pack_panel(state, *layer, parts, p, layer->panels.get() + p * layer->panel_bytes);
         });
         layer->bytes += static_cast<int64_t>(layer->bias.size() * sizeof(float));
         state.packed_bytes += layer->bytes;
+        {
+            const std::lock_guard lock(state.layers_mutex);
+            state.layers.push_back(
+                {full_name, weight_type_name(layer->type), checked_product(layer->in, layer->out), layer->bytes});
+        }
         *linear = layer.release();
     });
 }

@@ -55,6 +55,11 @@ class State {
     std::unordered_map<const void*, std::unordered_set<OwnedTensor*>> run_tensors;
     std::unordered_set<OwnedTensor*> kept_tensors;
 
+    /** The stage that loads now, and what has been packed. Layers are packed by one thread at a time. */
+    mutable std::mutex layers_mutex;
+    LoadingStage stage;
+    std::vector<PackedLayer> layers;
+
     void count_flops(Op op, uint64_t flops) {
         counters[static_cast<size_t>(op)].flops.fetch_add(flops, std::memory_order_relaxed);
     }

@@ -1,0 +1,45 @@
+/** @file dot_avx2.hpp
+ *  Eight dot products of four bytes with AVX2. For the files kernels_quant_avx2.cpp and kernels_quant_avx_vnni.cpp
+ * only, behind their target pragmas; they add `Sum`, in which they differ.
+ */
+#pragma once
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace {
+
+struct DotAvx2 {
+    static constexpr int kWidth = 8;
+    static constexpr int kTileRows = 3;
+    static constexpr int kTileVecs = 2;
+    static constexpr int kRowVecs = 4;
+    using F = __m256;
+    using B = __m256i;
+
+    static B load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+    static B broadcast(const std::byte* p) {
+        int quad;
+        __builtin_memcpy(&quad, p, sizeof(quad));
+        return _mm256_set1_epi32(quad);
+    }
+    static B low(B b) { return _mm256_and_si256(b, _mm256_set1_epi8(15)); }
+    static B high(B b) { return low(_mm256_srli_epi16(b, 4)); }
+    static B widened(const uint8_t* p) {
+        return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    }
+    static B exponents(const uint8_t* p) { return _mm256_slli_epi32(widened(p), 23); }
+    static F scales(const uint8_t* p, B base) {
+        return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(widened(p), 19), base));
+    }
+    static F zeros(const uint8_t* p) { return _mm256_mul_ps(_mm256_cvtepi32_ps(widened(p)), _mm256_set1_ps(0.0625f)); }
+    static F half(const uint16_t* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
+    static F set(float x) { return _mm256_set1_ps(x); }
+    static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+    static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+    static F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
+    static void store(float* p, F x) { _mm256_storeu_ps(p, x); }
+};
+
+}  // namespace

@@ -1,0 +1,47 @@
+/** @file dot_avx512.hpp
+ *  Sixteen dot products of four bytes with AVX-512. For the files kernels_quant_avx512.cpp and
+ * kernels_quant_avx512_vnni.cpp only, behind their target pragmas; they add `Sum`, in which they differ.
+ */
+#pragma once
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace {
+
+struct DotAvx512 {
+    static constexpr int kWidth = 16;
+    static constexpr int kTileRows = 6;
+    static constexpr int kTileVecs = 2;
+    static constexpr int kRowVecs = 2;
+    using F = __m512;
+    using B = __m512i;
+
+    static B load(const void* p) { return _mm512_loadu_si512(p); }
+    static B broadcast(const std::byte* p) {
+        int quad;
+        __builtin_memcpy(&quad, p, sizeof(quad));
+        return _mm512_set1_epi32(quad);
+    }
+    static B low(B b) { return _mm512_and_si512(b, _mm512_set1_epi8(15)); }
+    static B high(B b) { return low(_mm512_srli_epi16(b, 4)); }
+    static B widened(const uint8_t* p) {
+        return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
+    static B exponents(const uint8_t* p) { return _mm512_slli_epi32(widened(p), 23); }
+    static F scales(const uint8_t* p, B base) {
+        return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(widened(p), 19), base));
+    }
+    static F zeros(const uint8_t* p) { return _mm512_mul_ps(_mm512_cvtepi32_ps(widened(p)), _mm512_set1_ps(0.0625f)); }
+    static F half(const uint16_t* p) {
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
+    static F set(float x) { return _mm512_set1_ps(x); }
+    static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+    static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+    static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
+    static void store(float* p, F x) { _mm512_storeu_ps(p, x); }
+};
+
+}  // namespace

@@ -1,0 +1,47 @@
+/** @file kernels_quant_avx_vnni.cpp
+ *  The kernels of quantised weights for machines with AVX2 and the VNNI of its encoding (AVX-VNNI). See the note on
+ * linkage in kernels_avx2.cpp.
+ */
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "host/compute/cpu/quant.hpp"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,bmi2,avxvnni"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,f16c,bmi2,avxvnni")
+#endif
+
+#include "host/compute/cpu/dot_avx2.hpp"
+
+namespace {
+
+/** vpdpbusd, encoded for machines without AVX-512. */
+struct Dot : DotAvx2 {
+    template <int>
+    struct Sum {
+        B total;
+        static Sum zero() { return {_mm256_setzero_si256()}; }
+        void add(B codes, B x) { total = _mm256_dpbusd_avx_epi32(total, codes, x); }
+        F value() const { return _mm256_cvtepi32_ps(total); }
+    };
+};
+
+}  // namespace
+
+namespace vlm::cpu {
+
+#include "host/compute/cpu/quant_kernels_inl.hpp"
+
+const QuantKernels& detail::avx_vnni_quant_kernels() {
+    static constexpr QuantKernels table = make_quant_kernels("avx_vnni");
+    return table;
+}
+
+}  // namespace vlm::cpu
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

@@ -1,0 +1,16 @@
+/** @file kernels_quant_scalar.cpp
+ *  The kernels of quantised weights for any machine. See quant.hpp.
+ */
+#include "host/compute/cpu/dot_scalar.hpp"
+#include "host/compute/cpu/quant.hpp"
+
+namespace vlm::cpu {
+
+#include "host/compute/cpu/quant_kernels_inl.hpp"
+
+const QuantKernels& detail::scalar_quant_kernels() {
+    static constexpr QuantKernels table = make_quant_kernels("scalar");
+    return table;
+}
+
+}  // namespace vlm::cpu

@@ -1,0 +1,94 @@
+/** @file quant.hpp
+ *  How quantised weights lie in memory, and the kernels that read them.
+ *
+ *  Depth is cut into groups of 32. A group of one output has 4-bit or 8-bit codes, a scale, and for 4 bits a zero
+ * point: `w = scale * (code - zero)`. Small groups keep one large weight from costing its neighbours their precision;
+ * what they cost is kept small by storing the scale as 4 bits of exponent and 4 of mantissa below a power of two that
+ * belongs to the output, and the zero point in sixteenths of a step. That is 4.5 and 8.25 bits per weight (and one byte
+ * per output). The codes are chosen for the scale as it is stored, so its rounding does no harm of its own. A zero
+ * point that is no whole number lets 16 levels lie where the weights of the group are.
+ *
+ *  A panel has 32 outputs, as everywhere (kernels.hpp):
+ *  - 32 bytes: per output the biased exponent of its smallest scale; padded to 64,
+ *  - scales, `[groups][32]` bytes,
+ *  - zero points, `[groups][32]` bytes, for 4 bits only,
+ *  - codes, unsigned: 8 bits `[depth / 4][32][4]`, which is what vpdpbusd and the int8 tiles of AMX read (zero is 128);
+ *    4 bits `[depth / 8][32][4]`, where the low halves are four depths and the high halves the next four.
+ *
+ *  Activations are quantised per row and group: 8 bits, symmetric, with an f32 scale. The dot product of a group is
+ * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
+ * same to the bit on every instruction set, for every number of rows and of threads.
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "host/compute/cpu/kernels.hpp"
+
+namespace vlm::cpu {
+
+/** Depth that shares a scale. */
+inline constexpr int64_t kQuantGroup = 32;
+/** Depth of quantised panels is padded to this: an int8 tile of AMX, and regions that begin on cache lines. */
+inline constexpr int64_t kQuantDepth = 64;
+/** Largest magnitude that can be quantised: squares of differences still fit a float. */
+inline constexpr float kQuantLimit = 0x1p60f;
+
+/** Offsets in a panel, in bytes. */
+struct QuantLayout {
+    int64_t bits;    ///< 4 or 8.
+    int64_t groups;  ///< Padded depth / kQuantGroup.
+
+    /** @param depth  true or padded depth. */
+    static constexpr QuantLayout of(int64_t bits, int64_t depth) {
+        return {bits, (depth + kQuantDepth - 1) / kQuantDepth * (kQuantDepth / kQuantGroup)};
+    }
+    constexpr int64_t depth() const { return groups * kQuantGroup; }
+    constexpr int64_t scales() const { return 64; }
+    constexpr int64_t zeros() const { return scales() + groups * kPanel; }
+    constexpr int64_t codes() const { return zeros() + (bits == 4 ? groups * kPanel : 0); }
+    constexpr int64_t group_bytes() const { return kPanel * kQuantGroup * bits / 8; }
+    constexpr int64_t bytes() const { return codes() + groups * group_bytes(); }
+};
+
+/** One row of quantised activations: codes `[depth]` int8, then f32 scales `[groups]`, then f32 sums of codes
+ * `[groups]`. Bytes per row, a multiple of 64.
+ *  @param depth  padded depth. */
+constexpr int64_t quant_row_bytes(int64_t depth) {
+    return (depth + depth / kQuantGroup * 8 + 63) / 64 * 64;
+}
+
+/** `c[rows][32] = a panel` over the whole depth; `lda` in bytes, `ldc` in elements, `depth` padded. */
+using QuantGemm = void (*)(const std::byte* a, int64_t lda, const std::byte* panel, int64_t depth, float* c,
+                           int64_t ldc, int64_t rows);
+
+struct QuantKernels {
+    const char* name;  ///< "avx2", "avx_vnni", "avx512_vnni", …
+    QuantGemm gemm_int4;
+    QuantGemm gemm_int8;
+    /** Quantises `n` floats to a row of `depth`. A group that holds a NaN or infinity gets the scale NaN, which then
+     * reaches every output as it would in f32. */
+    void (*quantise_row)(const float* x, int64_t n, int64_t depth, std::byte* row);
+    /** Quantises `weights[depth][32]` (padded depth, zeros behind the true one) to a panel. False when a weight is no
+     * number or larger than kQuantLimit. */
+    bool (*quantise_panel)(const float* weights, const QuantLayout& layout, std::byte* panel);
+    /** Weights of depths [begin, begin + depth) as f32 `[depth][32]`. */
+    void (*dequantise)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, float* out);
+    /** `n` numbers of half precision, a multiple of 32, as f32. */
+    void (*expand_f16)(const uint16_t* halves, int64_t n, float* out);
+};
+
+/** The table for active_isa() and active_features(). */
+const QuantKernels& quant_kernels();
+
+namespace detail {
+const QuantKernels& scalar_quant_kernels();
+#if defined(__x86_64__)
+const QuantKernels& avx2_quant_kernels();
+const QuantKernels& avx_vnni_quant_kernels();
+const QuantKernels& avx512_quant_kernels();
+const QuantKernels& avx512_vnni_quant_kernels();
+#endif
+}  // namespace detail
+
+}  // namespace vlm::cpu

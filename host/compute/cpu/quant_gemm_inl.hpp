@@ -1,0 +1,124 @@
+/** @file quant_gemm_inl.hpp
+ *  Rows of 8-bit activations times a panel of 4-bit or 8-bit weights. Included once per instruction set, behind `Dot`.
+ *
+ *  Per group of 32 depths: integer dot products of all rows and outputs of the tile in registers, then scale and zero
+ * point, once. The codes are unsigned and the activations signed, as vpdpbusd wants them, so a zero point (128 for 8
+ * bits) is taken off as `zero * sum of the activations' codes`; all of that is exact in f32. With one row a panel is
+ * read from front to back at the speed of memory; with more, the tile's rows share every code that is loaded and
+ * unpacked.
+ */
+
+namespace {
+
+/** Ahead of the codes in bytes: what the hardware's prefetcher misses at the begin of every panel and page. */
+constexpr int64_t kPrefetch = 2048;
+
+template <int Bits, int MR, int NV>
+inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_t lda, const std::byte* panel,
+                                                      const QuantLayout& layout, int64_t column, float* c,
+                                                      int64_t ldc) {
+    using F = Dot::F;
+    using B = Dot::B;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(panel) + column;
+    const uint8_t* codes = reinterpret_cast<const uint8_t*>(panel) + layout.codes() + 4 * column;
+    const int64_t depth = layout.depth(), groups = layout.groups;
+    F sums[MR][NV];
+    B bases[NV];
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) bases[v] = Dot::exponents(bytes + v * Dot::kWidth);
+#pragma GCC unroll 8
+    for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) sums[m][v] = Dot::set(0.0f);
+    for (int64_t g = 0; g < groups; ++g) {
+        Dot::Sum<Bits> dots[MR][NV];
+#pragma GCC unroll 8
+        for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) dots[m][v] = Dot::Sum<Bits>::zero();
+        constexpr int kLines = Bits == 4 ? 4 : 8;
+#pragma GCC unroll 8
+        for (int line = 0; line < kLines; ++line, codes += 4 * kPanel) {
+            __builtin_prefetch(codes + kPrefetch);
+            __builtin_prefetch(codes + kPrefetch + 64);
+            B low[NV], high[NV];
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) {
+                const B loaded = Dot::load(codes + 4 * v * Dot::kWidth);
+                low[v] = Bits == 4 ? Dot::low(loaded) : loaded;
+                if constexpr (Bits == 4) high[v] = Dot::high(loaded);
+            }
+            const std::byte* x = a + g * kQuantGroup + line * (Bits == 4 ? 8 : 4);
+#pragma GCC unroll 8
+            for (int m = 0; m < MR; ++m) {
+                const B first = Dot::broadcast(x + m * lda);
+#pragma GCC unroll 4
+                for (int v = 0; v < NV; ++v) dots[m][v].add(low[v], first);
+                if constexpr (Bits == 4) {
+                    const B second = Dot::broadcast(x + m * lda + 4);
+#pragma GCC unroll 4
+                    for (int v = 0; v < NV; ++v) dots[m][v].add(high[v], second);
+                }
+            }
+        }
+        F scales[NV], zeros[NV];
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) {
+            const uint8_t* at = bytes + g * kPanel + v * Dot::kWidth;
+            scales[v] = Dot::scales(at + layout.scales(), bases[v]);
+            zeros[v] = Bits == 4 ? Dot::zeros(at + layout.zeros()) : Dot::set(128.0f);
+        }
+#pragma GCC unroll 8
+        for (int m = 0; m < MR; ++m) {
+            const auto* row = reinterpret_cast<const float*>(a + m * lda + depth) + g;
+            const F scale = Dot::set(row[0]), sum = Dot::set(row[groups]);
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) {
+                const F exact = Dot::fnma(zeros[v], sum, dots[m][v].value());
+                sums[m][v] = Dot::fma(exact, Dot::mul(scales[v], scale), sums[m][v]);
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int m = 0; m < MR; ++m)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) Dot::store(c + m * ldc + v * Dot::kWidth, sums[m][v]);
+}
+
+/** All columns for exactly MR rows: a single row takes the whole width at once, more take it in slices. */
+template <int Bits, int MR>
+void quant_tiles(const std::byte* a, int64_t lda, const std::byte* panel, const QuantLayout& layout, float* c,
+                 int64_t ldc) {
+    constexpr int kVecs = MR == 1 ? Dot::kRowVecs : Dot::kTileVecs;
+    for (int64_t column = 0; column < kPanel; column += kVecs * Dot::kWidth)
+        quant_tile<Bits, MR, kVecs>(a, lda, panel, layout, column, c + column, ldc);
+}
+
+template <int Bits, int MR>
+void quant_remaining(const std::byte* a, int64_t lda, const std::byte* panel, const QuantLayout& layout, float* c,
+                     int64_t ldc, int64_t rows) {
+    if constexpr (MR > 0) {
+        if (rows == MR) return quant_tiles<Bits, MR>(a, lda, panel, layout, c, ldc);
+        quant_remaining<Bits, MR - 1>(a, lda, panel, layout, c, ldc, rows);
+    }
+}
+
+template <int Bits>
+void quant_gemm(const std::byte* a, int64_t lda, const std::byte* panel, int64_t depth, float* c, int64_t ldc,
+                int64_t rows) {
+    constexpr int kRows = Dot::kTileRows;
+    const QuantLayout layout = QuantLayout::of(Bits, depth);
+    for (; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc)
+        quant_tiles<Bits, kRows>(a, lda, panel, layout, c, ldc);
+    quant_remaining<Bits, kRows - 1>(a, lda, panel, layout, c, ldc, rows);
+}
+
+void expand_f16(const uint16_t* halves, int64_t n, float* out) {
+    for (int64_t i = 0; i < n; i += Dot::kWidth) Dot::store(out + i, Dot::half(halves + i));
+}
+
+constexpr QuantKernels make_quant_kernels(const char* name) {
+    return {name, quant_gemm<4>, quant_gemm<8>, quantise_row, quantise_panel, dequantise, expand_f16};
+}
+
+}  // namespace
