@@ -26,5 +26,6 @@ int sign_command(const Arguments& arguments);        ///< Write and sign the man
 int verify_command(const Arguments& arguments);      ///< Is a plugin the one that was signed?
 int parity_command(const Arguments& arguments);      ///< Compare with reference tensors.
 int calibrate_command(const Arguments& arguments);   ///< Find a reducer's settings on pictures.
+int quality_command(const Arguments& arguments);     ///< Compare quantised weights with f32.
 
 }  // namespace vlm::cli
