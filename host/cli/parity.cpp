@@ -37,6 +37,7 @@ int parity_command(const Arguments& arguments) {
     add("folder", po::value<std::vector<std::string>>()->composing(), "reference folder (also without --folder)");
     add("device", po::value<std::string>()->default_value("cpu"), "cpu, cuda or cuda:N");
     add("dtype", po::value<std::string>()->default_value("f32"), "f32 or bf16 (bf16 only reports, see --tolerance)");
+    add("weights", po::value<std::string>()->default_value("auto"), "f32, f16, bf16, int8, int4 or auto");
     add("threads", po::value<int64_t>()->default_value(0), "CPU threads; 0: one per core");
     add("tolerance", po::value<double>()->default_value(2e-4), "absolute tolerance");
     add("plugin-path", po::value<std::vector<std::string>>()->composing(), "folder or library to look in first");
@@ -51,6 +52,7 @@ int parity_command(const Arguments& arguments) {
     ParityOptions parity;
     parity.device = (*values)["device"].as<std::string>();
     parity.dtype = (*values)["dtype"].as<std::string>();
+    parity.weights = (*values)["weights"].as<std::string>();
     parity.threads = (*values)["threads"].as<int64_t>();
     parity.tolerance = (*values)["tolerance"].as<double>();
     if (values->contains("plugin-path"))

@@ -77,6 +77,7 @@ class Folder {
         Json manifest = {{"model", std::filesystem::absolute(folder_).string()},
                          {"device", options_.device},
                          {"dtype", options_.dtype},
+                         {"weights", options_.weights},
                          {"threads", options_.threads}};
         const Json reducers = reducer_stages(folder_, test_case);
         if (!reducers.empty()) manifest["pipeline"]["token_reducers"] = reducers;

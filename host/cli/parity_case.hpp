@@ -12,6 +12,7 @@ namespace vlm::cli {
 struct ParityOptions {
     std::string device = "cpu";
     std::string dtype = "f32";
+    std::string weights = "auto";
     int64_t threads = 0;
     double tolerance = 2e-4;
     std::vector<std::filesystem::path> plugin_folders;
