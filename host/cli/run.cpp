@@ -35,6 +35,7 @@ GenerationOptions generation_options(const po::variables_map& values, Generation
     if (values.contains("min-p")) options.min_p = values["min-p"].as<double>();
     if (values.contains("repetition-penalty")) options.repetition_penalty = values["repetition-penalty"].as<double>();
     if (values.contains("seed")) options.seed = values["seed"].as<uint64_t>();
+    if (values.contains("prompt-lookup")) options.prompt_lookup = values["prompt-lookup"].as<int64_t>();
     if (values.contains("stop")) options.stop = values["stop"].as<std::vector<std::string>>();
     return options;
 }
@@ -83,6 +84,7 @@ int run_command(const Arguments& arguments) {
     add("min-p", po::value<double>(), "drop what is below this share of the best");
     add("repetition-penalty", po::value<double>(), "1: off");
     add("seed", po::value<uint64_t>(), "of the random numbers");
+    add("prompt-lookup", po::value<int64_t>(), "most tokens to guess ahead from the text so far; 0: off");
     add("stop", po::value<std::vector<std::string>>()->composing(), "stop string; repeat for several");
     po::options_description output("Output");
     auto out = output.add_options();

@@ -4,8 +4,10 @@
 #include "host/pipeline/generate.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "host/pipeline/prompt.hpp"
+#include "host/pipeline/prompt_lookup.hpp"
 
 namespace vlm {
 namespace {
@@ -66,12 +68,18 @@ class TextStream {
 
 /** A sequence while it is being generated. */
 struct Active {
+    Active(Sequence& s, Sampler sampling, TextStream stream, int64_t most)
+        : sequence(&s), sampler(std::move(sampling)), text(std::move(stream)), room(most) {}
+
     Sequence* sequence;
     Sampler sampler;
     TextStream text;
     int64_t room;  ///< New tokens that may still come.
+    bool prompt_read = false;
     bool done = false;
-    Segment next;  ///< The token to read in the next step.
+    Segment next;           ///< What to read in the next step: the last token and guesses behind it.
+    bool may_guess = true;  ///< False for the step that decides a near tie.
+    int64_t guesses = 0;    ///< Ids of `next` that are guesses.
 };
 
 class Batch {
@@ -80,6 +88,8 @@ class Batch {
           Trace& trace)
         : pipeline_(pipeline), run_(run), options_(options), stream_(stream), trace_(trace) {
         if (!options.ignore_eos) eos_ = pipeline.checkpoint().eos_ids();
+        // A sampled token follows the whole distribution, which a guess cannot confirm.
+        if (options.temperature == 0) most_guesses_ = options.prompt_lookup;
     }
 
     void start(Sequence& sequence) {
@@ -98,60 +108,129 @@ class Batch {
         for (const auto& segment : sequence.segments)
             sequence.history.insert(sequence.history.end(), segment.ids.begin(), segment.ids.end());
         const int64_t room = std::min(options_.max_new_tokens, limit - used - prompt);
-        active_.push_back({&sequence,
-                           Sampler(options_, sequence.stream_index),
-                           TextStream(pipeline_.checkpoint().tokenizer(), options_.stop),
-                           room,
-                           false,
-                           {}});
+        active_.push_back(std::make_unique<Active>(sequence, Sampler(options_, sequence.stream_index),
+                                                   TextStream(pipeline_.checkpoint().tokenizer(), options_.stop),
+                                                   room));
     }
 
-    void run_to_end() {
-        std::vector<Backbone::Output> outputs = prefill();
-        std::vector<Active*> live;
-        for (auto& active : active_) live.push_back(&active);
-        while (true) {
-            run_.poll();
-            std::vector<Active*> next;
-            for (size_t i = 0; i < live.size(); ++i) {
-                take_token(*live[i], outputs[i]);
-                if (!live[i]->done) next.push_back(live[i]);
-            }
-            live = std::move(next);
-            if (live.empty()) return;
-            outputs = decode(live);
+    bool empty() const { return active_.empty(); }
+    size_t size() const { return active_.size(); }
+
+    /** Reads the prompts of all sequences that were started since the last call, and takes their first tokens. */
+    void read_prompts() {
+        std::vector<Active*> fresh;
+        for (auto& active : active_)
+            if (!active->prompt_read) fresh.push_back(active.get());
+        if (fresh.empty()) return;
+        auto outputs = prefill(fresh);
+        for (size_t i = 0; i < fresh.size(); ++i) {
+            fresh[i]->prompt_read = true;
+            const auto last = last_row(outputs[i]);
+            judge(*fresh[i], outputs[i]);
+            take_token(*fresh[i], last);
         }
+        drop_finished();
+    }
+
+    /** One step of all sequences. */
+    void step() {
+        run_.poll();
+        auto outputs = decode();
+        for (size_t i = 0; i < active_.size(); ++i) {
+            judge(*active_[i], outputs[i]);
+            take_tokens(*active_[i], outputs[i]);
+        }
+        drop_finished();
     }
 
   private:
-    std::vector<Backbone::Output> prefill() {
+    /** A head judges the prompt with its images; what single tokens of the answer say later does not replace that. */
+    static void judge(const Active& active, const Backbone::Output& output) {
+        auto& answer = active.sequence->answer;
+        if (answer.confidence < 0) answer.confidence = output.confidence;
+    }
+
+    void drop_finished() {
+        std::erase_if(active_, [](const auto& active) { return active->done; });
+    }
+
+    std::vector<Backbone::Output> prefill(const std::vector<Active*>& fresh) {
         const Trace::Scope scope(trace_, "prefill");
         std::vector<Backbone::Request> requests;
-        std::vector<std::vector<const VisualTokens*>> images(active_.size());
-        for (size_t i = 0; i < active_.size(); ++i) {
-            const auto& sequence = *active_[i].sequence;
+        std::vector<std::vector<const VisualTokens*>> images(fresh.size());
+        for (size_t i = 0; i < fresh.size(); ++i) {
+            const auto& sequence = *fresh[i]->sequence;
             for (const auto& image : sequence.images) images[i].push_back(image.get());
             requests.push_back({sequence.context.get(), sequence.segments, images[i], VLM_LOGITS_LAST});
         }
         return pipeline_.backbone().run(run_, requests, pipeline_.device().allocator());
     }
 
-    std::vector<Backbone::Output> decode(const std::vector<Active*>& live) {
+    std::vector<Backbone::Output> decode() {
         const Trace::Scope scope(trace_, "decode");
         std::vector<Backbone::Request> requests;
-        for (auto* active : live)
-            requests.push_back({active->sequence->context.get(), {&active->next, 1}, {}, VLM_LOGITS_LAST});
+        for (auto& active : active_) {
+            guess(*active);
+            requests.push_back({active->sequence->context.get(),
+                                {&active->next, 1},
+                                {},
+                                active->guesses > 0 ? uint32_t{VLM_LOGITS_ALL} : uint32_t{VLM_LOGITS_LAST}});
+        }
         return pipeline_.backbone().run(run_, requests, pipeline_.device().allocator());
     }
 
-    void take_token(Active& active, Backbone::Output& output) {
+    /** Puts guesses behind the token to read. */
+    void guess(Active& active) const {
+        auto& ids = active.next.ids;
+        ids.resize(1);
+        if (most_guesses_ > 0 && active.may_guess) {
+            // The last token that may come needs no guess behind it.
+            const auto found = look_up(active.sequence->history, std::min(most_guesses_, active.room - 1));
+            ids.insert(ids.end(), found.begin(), found.end());
+        }
+        active.may_guess = true;
+        active.guesses = static_cast<int64_t>(ids.size()) - 1;
+        active.next.count = static_cast<int64_t>(ids.size());
+    }
+
+    static std::span<const float> row_of(const Backbone::Output& output, int64_t row) {
+        const auto width = static_cast<size_t>(output.rows.dim(1));
+        return output.rows.span<float>().subspan(static_cast<size_t>(row) * width, width);
+    }
+    static std::span<const float> last_row(const Backbone::Output& output) {
+        return row_of(output, output.rows.dim(0) - 1);
+    }
+
+    /** Takes tokens as long as the guesses were right; what was read beyond them leaves the cache. */
+    void take_tokens(Active& active, const Backbone::Output& output) {
+        if (active.guesses == 0) return take_token(active, last_row(output));
+        const std::vector<int32_t> read = active.next.ids;
+        const auto count = static_cast<int64_t>(read.size());
+        if (output.rows.dim(0) != count)
+            throw Error(VLM_STATUS_INTERNAL, pipeline_.backbone().plugin().id() + " made " +
+                                                 std::to_string(output.rows.dim(0)) + " rows of logits for " +
+                                                 std::to_string(count) + " tokens of text; leave prompt_lookup out");
+        int64_t used = 0;
+        while (used < count) {
+            const auto logits = row_of(output, used);
+            if (nearly_tied(logits)) {
+                // Rounding must not decide: the next step reads this token again, alone.
+                active.next = {{read[static_cast<size_t>(used)]}, -1, 0, 1};
+                active.may_guess = false;
+                break;
+            }
+            take_token(active, logits);
+            ++used;
+            if (active.done || used == count || active.next.ids.front() != read[static_cast<size_t>(used)]) break;
+        }
+        if (used == count) return;
+        auto& context = *active.sequence->context;
+        pipeline_.backbone().truncate(context, pipeline_.backbone().state(context).tokens - (count - used));
+    }
+
+    void take_token(Active& active, std::span<const float> logits) {
         auto& answer = active.sequence->answer;
         if (active.room <= 0) return finish(active, FinishReason::length, false);
-        // A head judges the prompt with its images; what single tokens of the answer say later does not replace that.
-        if (answer.confidence < 0) answer.confidence = output.confidence;
-        const auto rows = output.rows.dim(0);
-        const auto width = static_cast<size_t>(output.rows.dim(1));
-        const auto logits = output.rows.span<float>().subspan(static_cast<size_t>(rows - 1) * width, width);
         const Choice choice = active.sampler.choose(logits, active.sequence->history);
         active.sequence->history.push_back(choice.id);
         if (eos_.contains(choice.id)) return finish(active, FinishReason::stop_token, false);
@@ -182,7 +261,8 @@ class Batch {
     const StreamCallback& stream_;
     Trace& trace_;
     std::set<int32_t> eos_;
-    std::vector<Active> active_;
+    int64_t most_guesses_ = 0;
+    std::vector<std::unique_ptr<Active>> active_;
 };
 
 }  // namespace
@@ -190,10 +270,12 @@ class Batch {
 void generate(const Pipeline& pipeline, Run& run, std::vector<Sequence>& sequences, const GenerationOptions& options,
               const StreamCallback& stream, Trace& trace) {
     const auto most = static_cast<size_t>(std::max<int64_t>(1, pipeline.manifest().batch));
-    for (size_t begin = 0; begin < sequences.size(); begin += most) {
-        Batch batch(pipeline, run, options, stream, trace);
-        for (size_t i = begin; i < std::min(sequences.size(), begin + most); ++i) batch.start(sequences[i]);
-        batch.run_to_end();
+    Batch batch(pipeline, run, options, stream, trace);
+    // A sequence that ends makes room for the next, so short answers do not wait for long ones.
+    for (size_t next = 0; next < sequences.size() || !batch.empty();) {
+        while (next < sequences.size() && batch.size() < most) batch.start(sequences[next++]);
+        batch.read_prompts();
+        if (!batch.empty()) batch.step();
     }
 }
 

@@ -149,10 +149,13 @@ BudgetManifest read_budget(json::Value value, const std::filesystem::path& base)
     return budget;
 }
 
+/** More guesses than this are hardly ever all right, and each costs a row of logits. */
+constexpr int64_t kMostGuesses = 64;
+
 Manifest read(json::Value root, const std::filesystem::path& base) {
-    root.check_keys({"comment", "model", "recipe", "device", "dtype", "weights", "weights_of", "kv", "threads",
-                     "plugins", "trust", "pipeline", "image", "prompt", "use_template", "max_context", "batch",
-                     "generation", "budget"});
+    root.check_keys({"comment",      "model",       "recipe",  "device",     "dtype",    "weights",    "weights_of",
+                     "kv",           "threads",     "plugins", "trust",      "pipeline", "image",      "prompt",
+                     "use_template", "max_context", "batch",   "generation", "budget",   "speculative"});
     const auto absolute = [&](const std::string& path) {
         return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
                                                          : (base / path).lexically_normal();
@@ -190,6 +193,11 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
         manifest.budget = read_budget(*v, base);
         if (!manifest.token_reducers.empty())
             throw v->error("chooses the token reducers, but the manifest names some too; keep one of them");
+    }
+    if (const auto v = root.find_set("speculative")) {
+        v->check_keys({"prompt_lookup"});
+        if (const auto most = v->find_set("prompt_lookup"))
+            manifest.generation.prompt_lookup = most->as_int(0, kMostGuesses);
     }
     if (manifest.model.empty())
         throw root.error(

@@ -29,6 +29,7 @@ struct GenerationOptions {
     uint64_t seed = 0;
     std::vector<std::string> stop;
     bool ignore_eos = false;
+    int64_t prompt_lookup = 0;  ///< Most tokens to guess from the text so far; 0: off. Greedy answers only.
 };
 
 /** One stage as the manifest sets it; empty members are left to the recipe. */
