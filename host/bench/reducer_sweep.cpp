@@ -136,9 +136,9 @@ std::vector<SweepSetting> reducer_settings(Pipeline& pipeline, const NamedImage&
     const int64_t tokens = pipeline.encoder().plan(image.image.width, image.image.height).feature_rows;
     std::vector<SweepSetting> wanted = {{"no reducer", {}}};
     const Json idle(std::vector<double>(static_cast<size_t>(std::max(layers, 0)), 1.0));
-    wanted.push_back({"hooks that idle", {dymu({{"thresholds", idle}}), fastv(2, 0)}});
+    wanted.push_back({"hooks that idle", {dymu({{"thresholds", idle}}), fastv(1, 0)}});
     const int64_t eighth = std::max<int64_t>(1, tokens / 8);
-    wanted.push_back({"ToMe " + std::to_string(eighth), {dymu({{"tokens", eighth}})}});
+    wanted.push_back({"ToMe", {dymu({{"tokens", eighth}})}});
     std::vector<StageManifest> levels;
     if ((pipeline.encoder().description().sites >> VLM_SITE_ENCODER_LAYER & 1u) != 0) {
         if (!thresholds.empty()) {
@@ -196,7 +196,8 @@ std::vector<SweepPoint> sweep_reducers(Pipeline& pipeline, const NamedImage& ima
     }
     pipeline.replace_reducers({});
     for (auto& point : points)
-        if (point.setting.name == "DyMU") point.setting.name += " " + std::to_string(point.visual_tokens);
+        if (point.setting.name == "DyMU" || point.setting.name == "ToMe")
+            point.setting.name += " " + std::to_string(point.visual_tokens);
     return points;
 }
 
