@@ -15,7 +15,7 @@ namespace {
 
 using namespace vlm;
 
-vlm_tensor tensor_of(std::vector<float>& values, const std::array<int64_t, 2>& shape) {
+vlm_tensor tensor_of(std::vector<float>& values, std::array<int64_t, 2>& shape) {
     vlm_tensor tensor{};
     tensor.struct_size = sizeof(tensor);
     tensor.abi_version = VLM_ABI_VERSION;
@@ -70,12 +70,12 @@ void linear(benchmark::State& state, WeightType type) {
         return values;
     };
     auto weights = fill(in * out), inputs = fill(rows * in), outputs = fill(rows * out);
-    const std::array<int64_t, 2> weight_shape = {out, in}, x_shape = {rows, in}, y_shape = {rows, out};
+    std::array<int64_t, 2> weight_shape = {out, in}, x_shape = {rows, in}, y_shape = {rows, out};
     const vlm_tensor weight = tensor_of(weights, weight_shape);
     vlm_tensor x = tensor_of(inputs, x_shape), y = tensor_of(outputs, y_shape);
     // Several layers, so that weights come from memory as they do in a model and not from the last-level cache.
     std::vector<vlm_linear*> layers;
-    while (layers.empty() || compute.statistics().packed_bytes < int64_t{256} << 20) {
+    while (layers.empty() || compute.statistics().packed_bytes < int64_t{96} << 20) {
         const vlm_tensor* parts[] = {&weight};
         const vlm_linear_spec spec{sizeof(spec), VLM_ABI_VERSION, 1, 0, parts, nullptr, "bench"};
         vlm_linear* layer = nullptr;
@@ -103,7 +103,7 @@ void packing(benchmark::State& state, WeightType type) {
     std::normal_distribution<float> normal;
     std::vector<float> weights(static_cast<size_t>(in * out));
     for (float& v : weights) v = normal(random);
-    const std::array<int64_t, 2> shape = {out, in};
+    std::array<int64_t, 2> shape = {out, in};
     const vlm_tensor weight = tensor_of(weights, shape);
     for (auto _ : state) {
         const vlm_tensor* parts[] = {&weight};
