@@ -27,7 +27,7 @@ extern "C" {
 #define VLM_ACT_RELU2 6      /**< `max(x, 0)^2`. */
 #define VLM_ACT_TANH 7       /**< `tanh(x)`. */
 #define VLM_ACT_SIGMOID 8    /**< `1 / (1 + exp(-x))`. */
-/** Keep this layer at the device's best precision even when the model is quantised (routers, heads, tiny layers). */
+/** Keep more bits of this layer than of others when the model is quantised (routers, heads). */
 #define VLM_LINEAR_KEEP_PRECISION 1u
 /** The weight is `[in, out]` (Conv1D, a text projection used as `x @ W`) and not `[out, in]`. */
 #define VLM_LINEAR_TRANSPOSED 2u
