@@ -55,7 +55,8 @@ TEST(Manifest, DefaultsAreTheDocumentedOnes) {
 TEST(Manifest, ReadsEveryKey) {
     const Manifest m = read(R"({
         "comment": "all", "model": "/abs/model", "recipe": "llava", "device": "cuda:1", "dtype": "bf16",
-        "weights": "int8", "threads": 3, "plugins": ["p", "/q"], "prompt": "Read.", "use_template": false,
+        "weights": "int8", "kv": "f16", "threads": 3, "plugins": ["p", "/q"], "prompt": "Read.",
+        "use_template": false,
         "max_context": 4096, "batch": 2,
         "image": {"split": "rows", "rows": {"max_side": 2000, "margin": 0.5}, "mark_positions": true, "max_pixels": 100},
         "generation": {"max_new_tokens": 7, "temperature": 0.5, "top_k": 5, "top_p": 0.9, "min_p": 0.1,
@@ -65,6 +66,7 @@ TEST(Manifest, ReadsEveryKey) {
     EXPECT_EQ(m.model, "/abs/model");
     EXPECT_EQ(m.recipe, "llava");
     EXPECT_EQ(m.device, "cuda:1");
+    EXPECT_EQ(m.kv, "f16");
     EXPECT_EQ(m.plugins, (std::vector<fs::path>{"/base/p", "/q"}));
     EXPECT_TRUE(m.image.split_rows && m.image.mark_positions);
     EXPECT_EQ(m.image.rows.max_side, 2000);
@@ -105,6 +107,7 @@ TEST(Manifest, RefusesWrongTypesAndRanges) {
                                R"("batch": 0)",
                                R"("dtype": "f64")",
                                R"("weights": "int2")",
+                               R"("kv": "int4")",
                                R"("prompt": [])",
                                R"("plugins": "folder")",
                                R"("plugins": [1])",
