@@ -87,7 +87,7 @@ void measure(const Pipeline& pipeline, const NamedImage& image, const SweepOptio
              bool counts, SweepPoint& point) {
     const bool peak = forget_peak();
     HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-    Run run(pipeline.device().compute(), &listeners, hooks.abi());
+    Run run(pipeline.device().compute(), &listeners, hooks.abi(), pipeline.device().stream());
     hooks.bind(&run);
     Trace trace;
     VisualStage stage{pipeline, run, hooks, trace};

@@ -43,11 +43,12 @@ Stage StageBench::measure(const std::string& name, int runs, Call&& call) {
     Stage stage;
     stage.name = name;
     for (int i = 0; i <= runs; ++i) {
-        Run run(pipeline_.device().compute(), &listeners_);
+        Run run(pipeline_.device().compute(), &listeners_, nullptr, pipeline_.device().stream());
         run.poll();
         const double before = pipeline_.device().counters().flops;
         const auto begin = Clock::now();
         call(run);
+        pipeline_.device().wait();
         const double ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
         pipeline_.device().end_run(run.context(VLM_ABI_VERSION));
         stage.flops = pipeline_.device().counters().flops - before;
@@ -138,7 +139,7 @@ Stage StageBench::decode(int64_t batch, int64_t context, int64_t steps, int runs
     const auto segments = prompt(context);
     const VisualTokens* image = &visual_;
     Listeners quiet = listeners_;
-    Run run(pipeline_.device().compute(), &quiet);
+    Run run(pipeline_.device().compute(), &quiet, nullptr, pipeline_.device().stream());
     if (filled_ != context) contexts_.clear();
     filled_ = context;
     while (static_cast<int64_t>(contexts_.size()) < batch) {

@@ -137,7 +137,7 @@ class Folder {
     void run_generating(const Pipeline& pipeline, const Request& request, const std::string& answer, size_t index,
                         const Listeners& listeners, Found& found) {
         HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-        Run run(pipeline.device().compute(), &listeners, hooks.abi());
+        Run run(pipeline.device().compute(), &listeners, hooks.abi(), pipeline.device().stream());
         hooks.bind(&run);
         Trace trace;
         VisualStage visual{pipeline, run, hooks, trace};
@@ -172,13 +172,13 @@ class Folder {
         const int64_t steps = element_count(std::vector<int64_t>(ids->shape.begin(), ids->shape.end()));
         Listeners quiet;
         if (const auto* best = expected_->find(case_name(index, "step_top5_ids"))) {
-            Run stepping(pipeline.device().compute(), &quiet, hooks.abi());
+            Run stepping(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
             hooks.bind(&stepping);
             show_best_logits(pipeline, stepping, segments, token_pointers, read_expected(*best), steps,
                              options_.tolerance, found);
             pipeline.device().end_run(stepping.context(VLM_ABI_VERSION));
         }
-        Run generating(pipeline.device().compute(), &quiet, hooks.abi());
+        Run generating(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
         hooks.bind(&generating);
         std::vector<Sequence> sequences(1);
         sequences[0].segments = segments;
@@ -202,7 +202,7 @@ class Folder {
     static Numbers logits_of(const Pipeline& pipeline, const Request& request) {
         HookService hooks(pipeline.reducers(), pipeline.device().allocator());
         const Listeners quiet;
-        Run run(pipeline.device().compute(), &quiet, hooks.abi());
+        Run run(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
         hooks.bind(&run);
         Trace trace;
         VisualStage visual{pipeline, run, hooks, trace};
@@ -257,7 +257,7 @@ class Folder {
         segments.back().count = static_cast<int64_t>(segments.back().ids.size());
 
         const Listeners quiet;
-        Run run(pipeline.device().compute(), &quiet, hooks.abi());
+        Run run(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
         hooks.bind(&run);
         const auto context = pipeline.backbone().create_context(run, segment_tokens(segments));
         const Backbone::Request request{context.get(), segments, images, VLM_LOGITS_ALL};

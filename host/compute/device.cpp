@@ -6,6 +6,7 @@
 #include "host/base/error.hpp"
 #include "host/base/thread_pool.hpp"
 #include "host/compute/cpu/cpu_compute.hpp"
+#include "host/compute/cuda_device.hpp"
 
 namespace vlm {
 
@@ -14,9 +15,7 @@ std::shared_ptr<Device> open_device(const std::string& name, const DeviceOptions
         ThreadPool::global().set_threads(options.threads);
         return open_cpu_device(options);
     }
-    if (name == "cuda" || name.starts_with("cuda:"))
-        throw Error(VLM_STATUS_UNAVAILABLE,
-                    "device '" + name + "': this build has no CUDA compute library; use \"cpu\"");
+    if (const auto ordinal = cuda_ordinal(name)) return open_cuda_device(*ordinal, options, cuda_library_candidates());
     throw invalid_argument("device '" + name + "' is none; known: cpu, cuda, cuda:N");
 }
 

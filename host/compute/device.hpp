@@ -27,6 +27,7 @@ struct DeviceCounters {
     double flops = 0;          ///< Multiplications and additions of dense operations and attention.
     int64_t weight_bytes = 0;  ///< Packed weights and kept tensors.
     int64_t peak_scratch_bytes = 0;
+    int64_t synchronizations = 0;  ///< How often the host has waited for the device; 0 on the CPU.
 };
 
 /** An open device. Shared by everything that runs on it; thread-safe as the table says. */
@@ -36,6 +37,11 @@ class Device {
     virtual const vlm_compute* compute() const = 0;
     /** Memory for host-owned tensors. */
     virtual const Allocator& allocator() const = 0;
+    /** The stream of run contexts; NULL on the CPU, where every call finishes before it returns. */
+    virtual void* stream() const { return nullptr; }
+    /** Waits until everything that has been enqueued is done; on the CPU it is.
+     *  @throws Error what the device has found meanwhile. */
+    virtual void wait() {}
     /** Frees the scratch memory that calls with this run context left behind. */
     virtual void end_run(const vlm_run_context* run) = 0;
     virtual DeviceCounters counters() const = 0;

@@ -23,7 +23,7 @@ class Answering {
         : pipeline_(pipeline),
           options_(options),
           hooks_(pipeline.reducers(), pipeline.device().allocator()),
-          run_(pipeline.device().compute(), &listeners, hooks_.abi()),
+          run_(pipeline.device().compute(), &listeners, hooks_.abi(), pipeline.device().stream()),
           trace_(trace) {
         hooks_.bind(&run_);
     }

@@ -174,7 +174,7 @@ class Walk {
     Walk& operator=(const Walk&) = delete;
 
     void run(const NamedImage& image) {
-        Run run(pipeline_.device().compute(), &listeners_, &hooks_);
+        Run run(pipeline_.device().compute(), &listeners_, &hooks_, pipeline_.device().stream());
         run_ = &run;
         const auto& encoder = pipeline_.encoder();
         const std::vector<VisionEncoder::Plan> plans = {encoder.plan(image.image.width, image.image.height)};

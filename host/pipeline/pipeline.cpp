@@ -152,7 +152,7 @@ void Pipeline::check_reducers() const {
     const auto& text = backbone_->description();
     // A reducer must find its site, and no two may act at one place.
     const Listeners quiet;
-    Run run(device_->compute(), &quiet);
+    Run run(device_->compute(), &quiet, nullptr, device_->stream());
     const uint32_t host_sites = 1u << VLM_SITE_ENCODER_OUTPUT | 1u << VLM_SITE_CONNECTOR_OUTPUT;
     for (const auto& reducer : reducers_) {
         bool acts = false;
@@ -191,7 +191,7 @@ void Pipeline::replace_reducers(std::vector<StageManifest> reducers) {
     try {
         check_reducers();
         const Listeners quiet;
-        Run run(device_->compute(), &quiet);
+        Run run(device_->compute(), &quiet, nullptr, device_->stream());
         for (auto& reducer : reducers_) {
             weights_.push_back(std::make_unique<WeightsService>(checkpoint_->weights(), std::vector<std::string>{""},
                                                                 checkpoint_->folder().string()));
@@ -210,7 +210,7 @@ void Pipeline::load(const OpenOptions& options) {
     // Progress is counted in stages: what a plugin reports inside its own stage has no scale that others share.
     Listeners quiet = options.listeners;
     quiet.progress = {};
-    Run run(device_->compute(), &quiet);
+    Run run(device_->compute(), &quiet, nullptr, device_->stream());
     const uint64_t stages = options.encoder_only ? 1 : 3 + reducers_.size() + post_processors_.size();
     uint64_t loaded = 0;
     const auto report = [&] {

@@ -94,7 +94,7 @@ Tensor Session::encode(const NamedImage& image, const std::string& prompt) {
     const Listeners cancel = listeners();
     Trace spans;
     HookService hooks(pipeline_->reducers(), pipeline_->device().allocator());
-    Run run(pipeline_->device().compute(), &cancel, hooks.abi());
+    Run run(pipeline_->device().compute(), &cancel, hooks.abi(), pipeline_->device().stream());
     const RunEnd end{*pipeline_, run};
     hooks.bind(&run);
     const NamedImage* const images[] = {&image};
@@ -111,7 +111,7 @@ Result Session::take_turn(const Request& request, const GenerationOptions& optio
                           Trace& spans) {
     const Listeners cancel = listeners();
     HookService hooks(pipeline_->reducers(), pipeline_->device().allocator());
-    Run run(pipeline_->device().compute(), &cancel, hooks.abi());
+    Run run(pipeline_->device().compute(), &cancel, hooks.abi(), pipeline_->device().stream());
     const RunEnd end{*pipeline_, run};
     hooks.bind(&run);
 

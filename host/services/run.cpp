@@ -7,6 +7,7 @@
 
 #include "host/base/error.hpp"
 #include "host/base/log.hpp"
+#include "host/base/tensor.hpp"
 
 namespace vlm {
 
@@ -19,12 +20,14 @@ const char* status_name(vlm_status status) {
     return status >= 0 && static_cast<size_t>(status) < names.size() ? names[static_cast<size_t>(status)] : "INTERNAL";
 }
 
-Run::Run(const vlm_compute* compute, const Listeners* listeners, const vlm_hooks* hooks) : listeners_(listeners) {
+Run::Run(const vlm_compute* compute, const Listeners* listeners, const vlm_hooks* hooks, void* stream)
+    : listeners_(listeners) {
     context_.struct_size = sizeof(context_);
     context_.abi_version = VLM_ABI_VERSION;
     context_.host = this;
     context_.compute = compute;
     context_.hooks = hooks;
+    context_.stream = stream;
     context_.is_cancelled = [](void* self) -> int32_t {
         const auto* cancelled =
             static_cast<Run*>(self)->listeners_ != nullptr ? static_cast<Run*>(self)->listeners_->cancelled : nullptr;
@@ -47,13 +50,25 @@ Run::Run(const vlm_compute* compute, const Listeners* listeners, const vlm_hooks
         context_.tap = [](void* self, const char* name, const vlm_tensor* tensor) -> vlm_status {
             if (name == nullptr || tensor == nullptr) return VLM_STATUS_INVALID_ARGUMENT;
             try {
-                static_cast<Run*>(self)->listeners_->tap(name, *tensor);
+                static_cast<Run*>(self)->show(name, *tensor);
                 return VLM_STATUS_OK;
             } catch (...) {
                 return VLM_STATUS_INTERNAL;
             }
         };
     }
+}
+
+void Run::show(const char* name, const vlm_tensor& tensor) {
+    if (tensor.view.device.device_type == VLM_DEVICE_CPU) {
+        listeners_->tap(name, tensor);
+        return;
+    }
+    const uint32_t dtype = dtype_of(tensor.view), code = dtype >> 16;
+    const bool is_float = code != VLM_TYPE_INT && code != VLM_TYPE_UINT && code != VLM_TYPE_BOOL;
+    Tensor copy(is_float ? VLM_DTYPE_F32 : dtype, {tensor.view.shape, tensor.view.shape + tensor.view.ndim});
+    check(compute().copy(&compute(), &context_, &tensor, copy.abi()), name);
+    listeners_->tap(name, *copy.abi());
 }
 
 const vlm_run_context* Run::context(uint32_t abi_version) {

@@ -26,7 +26,9 @@ struct Listeners {
 /** One call, or several in a row, into plugins. Not shared between threads. */
 class Run {
   public:
-    Run(const vlm_compute* compute, const Listeners* listeners, const vlm_hooks* hooks = nullptr);
+    /** @param stream  Of the device (Device::stream); without one every operation is waited for. */
+    Run(const vlm_compute* compute, const Listeners* listeners, const vlm_hooks* hooks = nullptr,
+        void* stream = nullptr);
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
 
@@ -44,6 +46,9 @@ class Run {
     const Listeners* listeners() const { return listeners_; }
 
   private:
+    /** Shows a tensor to the tap, from the CPU and as f32 when it lies on a device. */
+    void show(const char* name, const vlm_tensor& tensor);
+
     vlm_run_context context_{};
     const Listeners* listeners_;
     std::mutex mutex_;

@@ -1,0 +1,334 @@
+/** @file attention.cu
+ *  Attention for any call, with an online softmax (Milakov and Gimelshein, arXiv 1805.02867): decoding, virtual keys,
+ * f32, dense masks. A block takes one row and up to four heads that share their keys; its warps take keys in turn, four
+ * at a time, and lanes share the elements of a head, so that every key is read once, in whole lines. With few rows the
+ * keys are cut into spans that run in parallel, joined in their order (FlashDecoding).
+ */
+#include "host/compute/cuda/attention_kernels.hpp"
+#include "host/compute/cuda/kernels.hpp"
+#include "host/compute/cuda/launch.hpp"
+
+namespace vlm::cuda {
+
+namespace {
+
+constexpr int64_t kSpanKeys = 256;
+/** Blocks from which on the GPU is full without cutting the keys. */
+constexpr int64_t kFullBlocks = 1024;
+
+/** Heads of a group that one block takes. */
+int64_t heads_per_block(const AttentionCall& call) {
+    return call.group > 1 ? 4 : 1;
+}
+
+template <class T, int kDim, int kGroup>
+struct AttentionSpan {
+    static constexpr int kThreads = 128;
+    static constexpr int kBatch = 4;
+    AttentionCall c;
+    AttentionPlan plan;
+    float* partials;
+
+    /** Joins the warps of the block and writes head `g`. Each warp has left maximum, sum and values in `parts`. */
+    template <class Block>
+    VLM_HD void finish(Block& block, const float* parts, int64_t row, int64_t head, int64_t span, int g) const {
+        const int64_t dim = c.source.value_dim, stride = dim + 2;
+        const float* first = parts + g * stride;
+        float maximum = -infinity();
+        for (int w = 0; w < block.warps(); ++w) maximum = fmaxf(maximum, first[w * kGroup * stride]);
+        float total = 0.0f;
+        for (int w = 0; w < block.warps(); ++w) {
+            const float* part = first + w * kGroup * stride;
+            total += part[0] == -infinity() ? 0.0f : part[1] * expf(part[0] - maximum);
+        }
+        T* out = static_cast<T*>(c.out) + row * c.out_row + head * c.out_head;
+        float* partial = partials + ((row * c.heads + head) * plan.spans + span) * stride;
+        for (int64_t d = block.thread(); d < dim; d += block.threads()) {
+            float sum = 0.0f;
+            for (int w = 0; w < block.warps(); ++w) {
+                const float* part = first + w * kGroup * stride;
+                if (part[0] != -infinity()) sum += part[2 + d] * expf(part[0] - maximum);
+            }
+            if (plan.spans == 1) {
+                from_float(total == 0.0f ? 0.0f : sum / total, out[d]);
+            } else {
+                partial[2 + d] = sum;
+            }
+        }
+        if (plan.spans > 1 && block.thread() == 0) {
+            partial[0] = maximum;
+            partial[1] = total;
+        }
+    }
+
+    template <class Block>
+    VLM_HD void operator()(Block& block) const {
+        constexpr int kLanes = Block::kLanes, kPerLane = kDim / kLanes;
+        const int64_t dim = c.source.head_dim, value_dim = c.source.value_dim;
+        const int64_t span = block.index() % plan.spans, rest = block.index() / plan.spans;
+        const int64_t chunk = rest % plan.group_chunks, pair = rest / plan.group_chunks;
+        const int64_t kv_head = pair % c.source.kv_heads, row = pair / c.source.kv_heads;
+        const int64_t first_head = kv_head * c.group + chunk * kGroup;
+        const int64_t left = c.group - chunk * kGroup;
+        const int heads = left < kGroup ? static_cast<int>(left) : kGroup;
+        int64_t low, high;
+        c.visible(row, &low, &high);
+        const int64_t span_begin = span * plan.span_keys, span_end = span_begin + plan.span_keys;
+        low = low < span_begin ? span_begin : low;
+        high = high > span_end ? span_end : high;
+
+        float q[kGroup][kPerLane], sums[kGroup][kPerLane], maximum[kGroup], total[kGroup];
+        for (int g = 0; g < kGroup; ++g) {
+            const T* source =
+                static_cast<const T*>(c.q) + row * c.q_row + (first_head + (g < heads ? g : 0)) * c.q_head;
+            maximum[g] = -infinity();
+            total[g] = 0.0f;
+            for (int e = 0; e < kPerLane; ++e) {
+                const int64_t d = block.lane() + e * kLanes;
+                q[g][e] = d < dim ? to_float(source[d]) : 0.0f;
+                sums[g][e] = 0.0f;
+            }
+        }
+        for (int64_t j = low + block.warp() * kBatch; j < high; j += block.warps() * kBatch) {
+            float logits[kGroup][kBatch];
+            const T* values[kBatch];
+            for (int b = 0; b < kBatch; ++b) {
+                const int64_t key = j + b;
+                int64_t stored = key < high && !c.masked(row, key) ? c.stored_row(key) : -2;
+                if (stored == -1) *c.fault = static_cast<int32_t>(Fault::key_rows);
+                const T* from = stored >= 0 ? c.source.template key<T>(kv_head, stored) : nullptr;
+                values[b] = stored >= 0 ? c.source.template value<T>(kv_head, stored) : nullptr;
+                float products[kGroup] = {};
+                for (int e = 0; e < kPerLane; ++e) {
+                    const int64_t d = block.lane() + e * kLanes;
+                    const float element = from != nullptr && d < dim ? c.key_element(from, key, d) : 0.0f;
+                    for (int g = 0; g < kGroup; ++g) products[g] += q[g][e] * element;
+                }
+                for (int g = 0; g < kGroup; ++g) {
+                    const float product = block.warp_sum(products[g]);
+                    logits[g][b] = from != nullptr ? c.logit(product, key) : -infinity();
+                }
+            }
+            float weights[kGroup][kBatch], corrections[kGroup];
+            for (int g = 0; g < kGroup; ++g) {
+                float top = maximum[g];
+                for (int b = 0; b < kBatch; ++b) top = fmaxf(top, logits[g][b]);
+                const bool none = top == -infinity();
+                corrections[g] = none ? 1.0f : expf(maximum[g] - top);
+                total[g] *= corrections[g];
+                for (int b = 0; b < kBatch; ++b) {
+                    weights[g][b] = none ? 0.0f : expf(logits[g][b] - top);
+                    total[g] += weights[g][b];
+                }
+                maximum[g] = top;
+            }
+            for (int e = 0; e < kPerLane; ++e) {
+                const int64_t d = block.lane() + e * kLanes;
+                for (int g = 0; g < kGroup; ++g) sums[g][e] *= corrections[g];
+                for (int b = 0; b < kBatch; ++b) {
+                    const float value = values[b] != nullptr && d < value_dim ? to_float(values[b][d]) : 0.0f;
+                    for (int g = 0; g < kGroup; ++g) sums[g][e] += weights[g][b] * value;
+                }
+            }
+        }
+        float* parts = block.template shared<float>();
+        const int64_t stride = value_dim + 2;
+        for (int g = 0; g < kGroup; ++g) {
+            float* part = parts + (block.warp() * kGroup + g) * stride;
+            if (block.lane() == 0) {
+                part[0] = maximum[g];
+                part[1] = total[g];
+            }
+            for (int e = 0; e < kPerLane; ++e) {
+                const int64_t d = block.lane() + e * kLanes;
+                if (d < value_dim) part[2 + d] = sums[g][e];
+            }
+        }
+        block.sync();
+        for (int g = 0; g < heads; ++g) finish(block, parts, row, first_head + g, span, g);
+    }
+};
+
+/** Joins the spans of one row and head in their order. */
+template <class T>
+struct JoinSpans {
+    static constexpr int kThreads = 128;
+    AttentionCall c;
+    int64_t spans;
+    const float* partials;
+
+    template <class Block>
+    VLM_HD void operator()(Block& block) const {
+        const int64_t dim = c.source.value_dim, stride = dim + 2;
+        const int64_t row = block.index() / c.heads, head = block.index() % c.heads;
+        const float* first = partials + block.index() * spans * stride;
+        float maximum = -infinity(), total = 0.0f;
+        for (int64_t s = 0; s < spans; ++s) maximum = fmaxf(maximum, first[s * stride]);
+        for (int64_t s = 0; s < spans; ++s) {
+            const float* part = first + s * stride;
+            if (part[0] != -infinity()) total += part[1] * expf(part[0] - maximum);
+        }
+        T* out = static_cast<T*>(c.out) + row * c.out_row + head * c.out_head;
+        for (int64_t d = block.thread(); d < dim; d += block.threads()) {
+            float sum = 0.0f;
+            for (int64_t s = 0; s < spans; ++s) {
+                const float* part = first + s * stride;
+                if (part[0] != -infinity()) sum += part[2 + d] * expf(part[0] - maximum);
+            }
+            from_float(total == 0.0f ? 0.0f : sum / total, out[d]);
+        }
+    }
+};
+
+/** Weights of one row and head, into `[count * heads, keys]`. */
+template <class T>
+struct RowWeights {
+    static constexpr int kThreads = 128;
+    AttentionCall c;
+    int64_t first;
+    float* weights;
+
+    template <class Block>
+    VLM_HD void operator()(Block& block) const {
+        const int64_t row = first + block.index() / c.heads, head = block.index() % c.heads, kv_head = head / c.group;
+        const T* q = static_cast<const T*>(c.q) + row * c.q_row + head * c.q_head;
+        float* line = weights + block.index() * c.keys;
+        int64_t low, high;
+        c.visible(row, &low, &high);
+        for (int64_t j = block.warp(); j < c.keys; j += block.warps()) {
+            const bool sees = j >= low && j < high && !c.masked(row, j);
+            const int64_t stored = sees ? c.stored_row(j) : -2;
+            if (stored == -1) *c.fault = static_cast<int32_t>(Fault::key_rows);
+            float product = 0.0f;
+            if (stored >= 0) {
+                const T* key = c.source.template key<T>(kv_head, stored);
+                for (int64_t d = block.lane(); d < c.source.head_dim; d += Block::kLanes)
+                    product += to_float(q[d]) * c.key_element(key, j, d);
+            }
+            product = block.warp_sum(product);
+            if (block.lane() == 0) line[j] = stored >= 0 ? c.logit(product, j) : -infinity();
+        }
+        block.sync();
+        float top = -infinity();
+        for (int64_t j = block.thread(); j < c.keys; j += block.threads()) top = fmaxf(top, line[j]);
+        const float maximum = block.max(top);
+        const bool none = maximum == -infinity();
+        float sum = 0.0f;
+        for (int64_t j = block.thread(); j < c.keys; j += block.threads()) {
+            line[j] = none ? 0.0f : expf(line[j] - maximum);
+            sum += line[j];
+        }
+        const float total = block.sum(sum);
+        for (int64_t j = block.thread(); j < c.keys; j += block.threads())
+            line[j] = total == 0.0f ? 0.0f : line[j] / total;
+    }
+};
+
+struct MeanOverHeads {
+    const float* weights;
+    int64_t heads, keys;
+    float* mean;
+    VLM_HD void operator()(int64_t i) const {
+        const int64_t row = i / keys, key = i % keys;
+        float sum = 0.0f;
+        for (int64_t h = 0; h < heads; ++h) sum += weights[(row * heads + h) * keys + key];
+        mean[i] = sum / static_cast<float>(heads);
+    }
+};
+
+template <class T>
+struct Append {
+    static constexpr int kThreads = 256;
+    KeySource from;
+    void* const* pages;
+    int64_t length;
+
+    template <class Block>
+    VLM_HD void operator()(Block& block) const {
+        const int64_t row = block.index(), slot = (length + row) % kPageKeys;
+        T* page = static_cast<T*>(pages[(length + row) / kPageKeys]);
+        T* values = page + from.kv_heads * kPageKeys * from.head_dim;
+        for (int64_t i = block.thread(); i < from.kv_heads * from.head_dim; i += block.threads()) {
+            const int64_t head = i / from.head_dim, d = i % from.head_dim;
+            page[(head * kPageKeys + slot) * from.head_dim + d] = from.template key<T>(head, row)[d];
+        }
+        for (int64_t i = block.thread(); i < from.kv_heads * from.value_dim; i += block.threads()) {
+            const int64_t head = i / from.value_dim, d = i % from.value_dim;
+            values[(head * kPageKeys + slot) * from.value_dim + d] = from.template value<T>(head, row)[d];
+        }
+    }
+};
+
+template <class T, int kDim, int kGroup>
+void launch_span(const Queue& queue, const AttentionCall& call, const AttentionPlan& plan, float* partials) {
+    using Body = AttentionSpan<T, kDim, kGroup>;
+    const int64_t blocks = call.rows * call.source.kv_heads * plan.group_chunks * plan.spans;
+    const int64_t shared = Body::kThreads / 32 * kGroup * (call.source.value_dim + 2) * 4;
+    launch(queue, "attention", {blocks, shared}, Body{call, plan, partials});
+}
+
+template <class T, int kDim>
+void launch_group(const Queue& queue, const AttentionCall& call, const AttentionPlan& plan, float* partials) {
+    if (call.group > 1) {
+        launch_span<T, kDim, 4>(queue, call, plan, partials);
+    } else {
+        launch_span<T, kDim, 1>(queue, call, plan, partials);
+    }
+}
+
+template <class T>
+void launch_typed(const Queue& queue, const AttentionCall& call, const AttentionPlan& plan, float* partials) {
+    const int64_t dim = call.source.head_dim > call.source.value_dim ? call.source.head_dim : call.source.value_dim;
+    if (dim <= 64) {
+        launch_group<T, 64>(queue, call, plan, partials);
+    } else if (dim <= 128) {
+        launch_group<T, 128>(queue, call, plan, partials);
+    } else {
+        launch_group<T, 256>(queue, call, plan, partials);
+    }
+    if (plan.spans > 1) launch(queue, "attention", {call.rows * call.heads}, JoinSpans<T>{call, plan.spans, partials});
+}
+
+}  // namespace
+
+AttentionPlan plan_attention(const AttentionCall& call) {
+    AttentionPlan plan;
+    plan.group_chunks = divide_up(call.group, heads_per_block(call));
+    plan.span_keys = call.keys > 0 ? call.keys : 1;
+    if (call.rows * call.source.kv_heads * plan.group_chunks < kFullBlocks && call.keys > kSpanKeys) {
+        plan.span_keys = kSpanKeys;
+        plan.spans = divide_up(call.keys, kSpanKeys);
+        plan.partial_floats = call.rows * call.heads * plan.spans * (call.source.value_dim + 2);
+    }
+    return plan;
+}
+
+void launch_attention(const Queue& queue, uint32_t dtype, const AttentionCall& call, const AttentionPlan& plan,
+                      float* partials) {
+    if (dtype == VLM_DTYPE_BF16) {
+        launch_typed<Bf16>(queue, call, plan, partials);
+    } else {
+        launch_typed<float>(queue, call, plan, partials);
+    }
+}
+
+void launch_attention_weights(const Queue& queue, uint32_t dtype, const AttentionCall& call, int64_t first,
+                              int64_t count, float* scratch, float* mean) {
+    if (dtype == VLM_DTYPE_BF16) {
+        launch(queue, "attention", {count * call.heads}, RowWeights<Bf16>{call, first, scratch});
+    } else {
+        launch(queue, "attention", {count * call.heads}, RowWeights<float>{call, first, scratch});
+    }
+    launch_items(queue, "attention", count * call.keys, MeanOverHeads{scratch, call.heads, call.keys, mean});
+}
+
+void launch_append(const Queue& queue, uint32_t dtype, const KeySource& from, int64_t count, void* const* pages,
+                   int64_t length) {
+    if (dtype == VLM_DTYPE_BF16) {
+        launch(queue, "attention", {count}, Append<Bf16>{from, pages, length});
+    } else {
+        launch(queue, "attention", {count}, Append<float>{from, pages, length});
+    }
+}
+
+}  // namespace vlm::cuda

@@ -1,0 +1,225 @@
+/** @file cuda_runtime.cu
+ *  The GPU itself: one non-blocking stream, the driver's stream-ordered pool, and pinned memory for uploads.
+ *
+ *  The pool keeps what is freed (a transformer asks for the same sizes in every layer), so that after the first layer
+ * no call reaches the system. Uploads go through pinned slots in turn: the caller's memory is free when a call returns,
+ * and the host only waits when it comes back to a slot whose copy is still under way. Nothing else waits.
+ */
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+
+#include "host/base/error.hpp"
+#include "host/compute/cuda/dense_products.hpp"
+#include "host/compute/cuda/driver_errors.hpp"
+#include "host/compute/cuda/launch.hpp"
+#include "host/compute/cuda/runtime.hpp"
+
+namespace vlm::cuda {
+
+namespace {
+
+constexpr int64_t kSlotBytes = int64_t{8} << 20;
+constexpr size_t kSlots = 4;
+
+void check(cudaError_t error, const char* what) {
+    if (error == cudaSuccess) return;
+    cudaGetLastError();
+    throw Error(error == cudaErrorMemoryAllocation ? VLM_STATUS_RESOURCE_EXHAUSTED : VLM_STATUS_INTERNAL,
+                std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
+}
+
+cudaStream_t native(void* stream) {
+    return static_cast<cudaStream_t>(stream);
+}
+
+/** Pinned memory with one event per slot. */
+class Staging {
+  public:
+    Staging() {
+        try {
+            for (Slot& slot : slots_) {
+                check(cudaHostAlloc(&slot.memory, kSlotBytes, cudaHostAllocDefault), "pinned memory");
+                check(cudaEventCreateWithFlags(&slot.copied, cudaEventDisableTiming), "an event");
+            }
+        } catch (...) {
+            free_all();
+            throw;
+        }
+    }
+    ~Staging() { free_all(); }
+    Staging(const Staging&) = delete;
+    Staging& operator=(const Staging&) = delete;
+
+    void upload(const void* source, void* target, int64_t bytes, cudaStream_t stream) {
+        const std::scoped_lock lock(mutex_);
+        const char* from = static_cast<const char*>(source);
+        char* to = static_cast<char*>(target);
+        while (bytes > 0) {
+            Slot& slot = slots_[next_];
+            // Small uploads share a slot, or every mask and position of a step would wait for its turn. An event only
+            // speaks for one stream.
+            if (used_ > 0 && (used_ == kSlotBytes || bytes > kSlotBytes - used_ || slot.stream != stream)) {
+                next_slot();
+                continue;
+            }
+            if (used_ == 0) check(cudaEventSynchronize(slot.copied), "an earlier upload");
+            const int64_t count = std::min(bytes, kSlotBytes - used_);
+            std::memcpy(slot.memory + used_, from, static_cast<size_t>(count));
+            check(cudaMemcpyAsync(to, slot.memory + used_, static_cast<size_t>(count), cudaMemcpyHostToDevice, stream),
+                  "an upload");
+            check(cudaEventRecord(slot.copied, stream), "an upload");
+            slot.stream = stream;
+            used_ = std::min(kSlotBytes, (used_ + count + 255) / 256 * 256);
+            from += count;
+            to += count;
+            bytes -= count;
+        }
+    }
+
+  private:
+    struct Slot {
+        char* memory = nullptr;
+        cudaEvent_t copied = nullptr;
+        cudaStream_t stream = nullptr;
+    };
+    void next_slot() {
+        next_ = (next_ + 1) % kSlots;
+        used_ = 0;
+    }
+    void free_all() noexcept {
+        for (Slot& slot : slots_) {
+            if (slot.copied != nullptr) cudaEventDestroy(slot.copied);
+            if (slot.memory != nullptr) cudaFreeHost(slot.memory);
+        }
+    }
+
+    std::mutex mutex_;
+    std::array<Slot, kSlots> slots_;
+    size_t next_ = 0;
+    int64_t used_ = 0;
+};
+
+class Gpu final : public Runtime {
+  public:
+    explicit Gpu(int ordinal) : ordinal_(ordinal) {
+        check(cudaSetDevice(ordinal), "opening the GPU");
+        check(cudaGetDeviceProperties(&properties_, ordinal), "reading the GPU's properties");
+        int pools = 0;
+        check(cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, ordinal), "reading the GPU's properties");
+        if (pools == 0)
+            throw Error(VLM_STATUS_UNAVAILABLE, std::string(properties_.name) +
+                                                    " has no stream-ordered memory pools, which this library needs");
+        check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+        check(cudaDeviceGetDefaultMemPool(&pool_, ordinal), "the memory pool");
+        uint64_t keep = UINT64_MAX;
+        check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep), "the memory pool");
+        check(cudaHostAlloc(&word_, sizeof(*word_), cudaHostAllocMapped), "pinned memory");
+        *word_ = 0;
+        staging_ = std::make_unique<Staging>();
+        const std::string kind = std::string(properties_.name) + " sm_" + std::to_string(properties_.major) +
+                                 std::to_string(properties_.minor);
+        products_ = std::make_unique<DenseProducts>(kind, properties_.major);
+    }
+    ~Gpu() override {
+        cudaSetDevice(ordinal_);
+        cudaStreamSynchronize(stream_);
+        products_.reset();
+        staging_.reset();
+        cudaFreeHost(word_);
+        cudaStreamDestroy(stream_);
+    }
+
+    std::string name() const override {
+        char memory[32];
+        std::snprintf(memory, sizeof(memory), "%.1f GiB",
+                      static_cast<double>(properties_.totalGlobalMem) / (1024.0 * 1024.0 * 1024.0));
+        return std::string(properties_.name) + ", sm_" + std::to_string(properties_.major) +
+               std::to_string(properties_.minor) + ", " + memory;
+    }
+    void bind() override { check(cudaSetDevice(ordinal_), "choosing the GPU"); }
+    void* stream() override { return stream_; }
+    MemoryInfo memory() override {
+        size_t free = 0, total = 0;
+        check(cudaMemGetInfo(&free, &total), "reading the free memory");
+        uint64_t reserved = 0, used = 0;
+        check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &reserved), "the memory pool");
+        check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used), "the memory pool");
+        return {static_cast<int64_t>(free + (reserved - used)), static_cast<int64_t>(total)};
+    }
+    void* allocate(int64_t bytes, void* stream) override {
+        void* memory = nullptr;
+        const cudaError_t error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), native(stream));
+        if (error == cudaErrorMemoryAllocation) {
+            cudaGetLastError();
+            return nullptr;
+        }
+        check(error, "taking memory");
+        return memory;
+    }
+    void release(void* memory, void* stream) noexcept override {
+        if (memory == nullptr) return;
+        cudaSetDevice(ordinal_);
+        cudaFreeAsync(memory, native(stream));
+    }
+    int32_t* shared_word() override { return word_; }
+
+    void upload(const void* source, void* target, int64_t bytes, void* stream) override {
+        staging_->upload(source, target, bytes, native(stream));
+    }
+    void download(const void* source, void* target, int64_t bytes, void* stream) override {
+        check(cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, native(stream)),
+              "a download");
+        synchronize(stream);
+    }
+    void copy(const void* source, void* target, int64_t bytes, void* stream) override {
+        check(cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, native(stream)),
+              "a copy");
+    }
+    void clear(void* target, int64_t bytes, void* stream) override {
+        check(cudaMemsetAsync(target, 0, static_cast<size_t>(bytes), native(stream)), "clearing memory");
+    }
+    void synchronize(void* stream) override {
+        check(cudaStreamSynchronize(native(stream)), "waiting for the GPU (an earlier call failed on it)");
+    }
+    bool multiply(const DenseProduct& product, void* stream) override {
+        return products_->multiply(product, native(stream));
+    }
+
+  private:
+    const int ordinal_;
+    cudaDeviceProp properties_{};
+    cudaStream_t stream_ = nullptr;
+    cudaMemPool_t pool_ = nullptr;
+    int32_t* word_ = nullptr;
+    std::unique_ptr<Staging> staging_;
+    std::unique_ptr<DenseProducts> products_;
+};
+
+}  // namespace
+
+void check_launch(const char* name) {
+    check(cudaGetLastError(), name);
+}
+
+std::unique_ptr<Runtime> open_runtime(int ordinal) {
+    DriverReport report;
+    cudaDriverGetVersion(&report.driver_version);
+    cudaRuntimeGetVersion(&report.runtime_version);
+    const cudaError_t error = cudaGetDeviceCount(&report.devices);
+    report.no_device = error == cudaErrorNoDevice;
+    report.driver_too_old = error == cudaErrorInsufficientDriver && report.driver_version > 0;
+    if (error != cudaSuccess) {
+        report.error = std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error);
+        cudaGetLastError();
+    }
+    const std::string reason = why_unavailable(report, ordinal);
+    if (!reason.empty()) throw Error(VLM_STATUS_UNAVAILABLE, reason);
+    return std::make_unique<Gpu>(ordinal);
+}
+
+}  // namespace vlm::cuda

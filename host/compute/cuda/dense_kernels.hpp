@@ -1,0 +1,45 @@
+/** @file dense_kernels.hpp
+ *  Launches of the own dense kernels: few rows, what follows a product, and products of two activations.
+ */
+#pragma once
+#include "host/compute/cuda/kernels.hpp"
+
+namespace vlm::cuda {
+
+/** What happens to a sum before it is stored; see vlm_epilogue. All pointers on the GPU. */
+struct LinearEpilogue {
+    const float* bias = nullptr;
+    uint32_t activation = VLM_ACT_NONE;
+    bool gated = false;
+    int64_t outputs = 0;  ///< Columns of y: half of the layer's when gated.
+    const float* scale = nullptr;
+    bool scale_each = false;  ///< One scale per output, or one for all.
+    RowLayout residual;       ///< `data` NULL: none.
+};
+
+/** Most rows of launch_few_rows. */
+inline constexpr int64_t kFewRows = 8;
+
+/** `y = epilogue(x W^T)` for 1 to kFewRows rows: reads the weights once, at the speed of memory. Rows of W are
+ * `weight_stride` elements apart, a multiple of 8, and aligned to 16 bytes.
+ *  @param dtype  Of x and y. @param weight_dtype  VLM_DTYPE_F32 or VLM_DTYPE_BF16. */
+void launch_few_rows(const Queue& queue, uint32_t dtype, const RowLayout& x, uint32_t weight_dtype, const void* weight,
+                     int64_t weight_stride, const LinearEpilogue& epilogue, const RowLayout& y);
+
+/** `y = epilogue(sums)`, when the product came from cuBLASLt. */
+void launch_epilogue(const Queue& queue, uint32_t dtype, const RowLayout& sums, const LinearEpilogue& epilogue,
+                     const RowLayout& y);
+
+/** Batched products of any strides. */
+struct Matmul {
+    const void* a;
+    const void* b;
+    void* c;
+    Layout a_batch, b_batch, c_batch;  ///< Of the leading dimensions.
+    int64_t batch, m, n, k;
+    int64_t a_row, a_column, b_k, b_n, c_row;  ///< Strides; `b` along k and along n.
+    float alpha;
+};
+void launch_matmul(const Queue& queue, uint32_t dtype, const Matmul& matmul);
+
+}  // namespace vlm::cuda

@@ -1,0 +1,35 @@
+/** @file dense_products.hpp
+ *  Dense products by cuBLASLt.
+ */
+#pragma once
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <mutex>
+#include <string>
+
+#include "host/compute/cuda/heuristic_cache.hpp"
+#include "host/compute/cuda/runtime.hpp"
+
+namespace vlm::cuda {
+
+/** cuBLASLt on the current GPU. Thread-safe. */
+class DenseProducts {
+  public:
+    /** @param kind  Name of the GPU, for the cache of heuristics. @param major  Its compute capability. */
+    DenseProducts(const std::string& kind, int major);
+    ~DenseProducts();
+    DenseProducts(const DenseProducts&) = delete;
+    DenseProducts& operator=(const DenseProducts&) = delete;
+
+    /** See Runtime::multiply. */
+    bool multiply(const DenseProduct& product, cudaStream_t stream);
+
+  private:
+    cublasLtHandle_t handle_ = nullptr;
+    const size_t max_workspace_;
+    std::mutex mutex_;
+    HeuristicCache cache_;
+};
+
+}  // namespace vlm::cuda

@@ -1,0 +1,23 @@
+/** @file driver_errors.hpp
+ *  Why a GPU cannot be had, in words for the person who has to change it. Apart from CUDA, so that every case is tested
+ * where there is no GPU.
+ */
+#pragma once
+#include <string>
+
+namespace vlm::cuda {
+
+/** What CUDA said when it was asked for its devices. Versions are `1000 * major + 10 * minor`, 0 when there is none. */
+struct DriverReport {
+    int driver_version = 0;   ///< Newest CUDA that the installed driver serves.
+    int runtime_version = 0;  ///< CUDA that this library was built with.
+    int devices = 0;
+    bool no_device = false;
+    bool driver_too_old = false;
+    std::string error;  ///< CUDA's own words; empty when it answered.
+};
+
+/** One sentence with what to do, or an empty text when GPU `ordinal` can be opened. */
+std::string why_unavailable(const DriverReport& report, int ordinal);
+
+}  // namespace vlm::cuda

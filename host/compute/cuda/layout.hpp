@@ -1,0 +1,46 @@
+/** @file layout.hpp
+ *  Where the elements of a tensor lie, as plain data that goes to a kernel by value.
+ */
+#pragma once
+#include <vlm/tensor.h>
+
+#include "host/compute/cuda/element.hpp"
+
+namespace vlm::cuda {
+
+/** Sizes and strides (in elements) without dimensions of one element, neighbours joined where they lie so. */
+struct Layout {
+    int32_t dims = 0;
+    int64_t shape[VLM_MAX_DIMS] = {};
+    int64_t stride[VLM_MAX_DIMS] = {};
+
+    /** Offset of element `i` in row-major order. */
+    VLM_HD int64_t offset(int64_t i) const {
+        if (dims == 1) return i * stride[0];
+        int64_t result = 0;
+        for (int32_t d = dims - 1; d >= 0; --d) {
+            const int64_t size = shape[d];
+            // Division of 64 bits is a function call on a GPU.
+            const int64_t rest = (i >> 31) == 0 && (size >> 31) == 0
+                                     ? static_cast<int64_t>(static_cast<uint32_t>(i) / static_cast<uint32_t>(size))
+                                     : i / size;
+            result += (i - rest * size) * stride[d];
+            i = rest;
+        }
+        return result;
+    }
+};
+
+/** A tensor as rows of its last dimension, which has stride 1. */
+struct RowLayout {
+    char* data = nullptr;
+    int64_t count = 0, columns = 0;
+    Layout rows;  ///< Of the leading dimensions.
+
+    template <class T>
+    VLM_HD T* row(int64_t i) const {
+        return reinterpret_cast<T*>(data) + rows.offset(i);
+    }
+};
+
+}  // namespace vlm::cuda

@@ -1,0 +1,72 @@
+/** @file library.h
+ *  What libvlm_compute_cuda.so shows the host: one function that opens a GPU.
+ *
+ *  The library is opened on demand, so a host without CUDA never looks for it. Host and library come from the same
+ * build, and no C++ object and no exception crosses this edge: a host built by another compiler would still be able to
+ * say that the two do not belong together.
+ */
+#ifndef VLM_HOST_COMPUTE_CUDA_LIBRARY_H_
+#define VLM_HOST_COMPUTE_CUDA_LIBRARY_H_
+#include <vlm/compute.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Changes whenever a struct of this file does. */
+#define VLM_CUDA_LIBRARY_REVISION 1u
+/** Name of the exported function. */
+#define VLM_CUDA_LIBRARY_ENTRY "vlm_compute_cuda_open"
+
+/** What to open. */
+typedef struct vlm_cuda_request {
+    uint32_t revision;   /**< VLM_CUDA_LIBRARY_REVISION of the host. */
+    int32_t ordinal;     /**< Number of the GPU, from 0. */
+    const char* dtype;   /**< "auto", "f32" or "bf16". */
+    const char* weights; /**< "auto", "f32" or "bf16". */
+    const char* kv;      /**< "auto", or the dtype: keys and values are cached as they come. */
+    /** Writes one message to the host's log; `level` is VLM_LOG_*. Must not be NULL. */
+    void (*log)(int32_t level, const char* message);
+} vlm_cuda_request;
+
+/** Counters since the device was opened; see DeviceCounters. */
+typedef struct vlm_cuda_counters {
+    double flops;             /**< Multiplications and additions of dense operations and attention. */
+    int64_t weight_bytes;     /**< Packed weights and kept tensors. */
+    int64_t peak_bytes;       /**< Most scratch memory in use at once. */
+    int64_t synchronizations; /**< How often the host has waited for the device. */
+} vlm_cuda_counters;
+
+/** An open GPU. */
+typedef struct vlm_cuda_device {
+    uint32_t revision;          /**< VLM_CUDA_LIBRARY_REVISION of the library. */
+    uint32_t reserved;          /**< 0. */
+    void* impl;                 /**< First argument of the functions below. */
+    const vlm_compute* compute; /**< The table; valid until `close`. */
+    void* stream;               /**< The `cudaStream_t` for run contexts. */
+    const char* description;    /**< For people; valid until `close`. */
+
+    /** Zeroed memory, or NULL and a message of at most `size` bytes. */
+    void* (*allocate)(void* impl, int64_t bytes, char* message, uint64_t size);
+    /** Gives memory of `allocate` back, in the order of the stream. */
+    void (*release)(void* impl, void* memory);
+    /** Frees what `run` has created and not destroyed. */
+    void (*end_run)(void* impl, const vlm_run_context* run);
+    void (*counters)(void* impl, vlm_cuda_counters* counters);
+    /** Waits for the device; a message of at most `size` bytes when something has failed on it. */
+    vlm_status (*wait)(void* impl, char* message, uint64_t size);
+    /** Waits for the device and frees everything. */
+    void (*close)(void* impl);
+} vlm_cuda_device;
+
+/** Opens a GPU. On failure `message` (of `size` bytes) says why in one sentence for people: UNAVAILABLE (no driver,
+ * driver too old, no such device), INVALID_ARGUMENT (unknown dtype or weights), FAILED_PRECONDITION (another revision),
+ * RESOURCE_EXHAUSTED. [any] */
+typedef vlm_status (*vlm_cuda_open_function)(const vlm_cuda_request* request, vlm_cuda_device* device, char* message,
+                                             uint64_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VLM_HOST_COMPUTE_CUDA_LIBRARY_H_ */

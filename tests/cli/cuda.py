@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""`vlmhost --device cuda`: a clear refusal where there is no GPU, and the same answer as the CPU on the emulated GPU.
+
+Usage: cuda.py VLMHOST EMULATED_LIBRARY SOURCE_FOLDER
+The second part runs a whole checkpoint through the CUDA device's own code, its kernels executed on the CPU
+(tests/host/compute/cuda/emulated); it says nothing about a GPU.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+vlmhost, emulated, source = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+manifest, row = source / "samples/medical/medical.json", source / "tests/data/rx_rows/english_entry.png"
+
+
+def run(*arguments, library=None):
+    environment = dict(os.environ)
+    environment.pop("VLM_CUDA_LIBRARY", None)
+    if library is not None:
+        environment["VLM_CUDA_LIBRARY"] = str(library)
+    return subprocess.run([vlmhost, "--manifest", manifest, "--image", row, "--json", *arguments], capture_output=True,
+                          text=True, timeout=300, env=environment)
+
+
+def refused(result, *words):
+    text = result.stdout + result.stderr
+    assert result.returncode not in (0, -6, -11), (result.returncode, text)
+    for word in words:
+        assert word in text, (word, text)
+
+
+# "cuda:200" exists nowhere: without the library, without a driver, or with fewer GPUs, and each says which.
+real = run("--device", "cuda:200")
+refused(real, "cuda:200")
+reasons = ("no CUDA compute library", "no NVIDIA driver", "driver is too old", "shows no GPU", "there is no GPU 200",
+           "cannot be loaded")
+assert any(reason in real.stdout + real.stderr for reason in reasons), real.stderr
+refused(run("--device", "cuda:x"), "cuda:x")
+refused(run("--device", "cuda", library=source / "README.md"), "README.md", "cannot be loaded")
+refused(run("--device", "cuda:1", library=emulated), "there is no GPU 1")
+refused(run("--device", "cuda", "--weights", "int3", library=emulated), "int3")
+
+cpu = run("--device", "cpu", "--dtype", "f32")
+gpu = run("--device", "cuda", "--dtype", "f32", library=emulated)
+assert cpu.returncode == 0 and gpu.returncode == 0, (cpu.stderr, gpu.stderr)
+texts = [json.loads(result.stdout.splitlines()[0])["text"] for result in (cpu, gpu)]
+assert texts[0] and texts[0] == texts[1], texts
+print("refusals are clear; the emulated GPU answers:", texts[1])

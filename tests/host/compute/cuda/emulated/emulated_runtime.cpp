@@ -1,0 +1,178 @@
+/** @file emulated_runtime.cpp
+ *  A runtime whose GPU is the CPU: memory is host memory (each block of its own, filled with NaN, so that sanitizers
+ * and comparisons see what a kernel should not have read), streams finish at once, dense products are plain loops.
+ *
+ *  VLM_EMULATED_ORDER is "serial" (default), "forward" or "backward"; VLM_EMULATED_MEMORY limits the bytes. Products
+ * are refused where a depth is no multiple of 8, and a fused RELU where the outputs are none, so that both ways around
+ * cuBLASLt are walked.
+ */
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "host/base/error.hpp"
+#include "host/compute/cuda/runtime.hpp"
+#include "tests/host/compute/cuda/emulated/emulator.hpp"
+
+namespace vlm::cuda {
+
+namespace {
+
+float load(uint32_t dtype, const void* data, int64_t i) {
+    return static_cast<float>(load_number(dtype, data, i));
+}
+
+EmulationOrder order_from_environment() {
+    const char* text = std::getenv("VLM_EMULATED_ORDER");
+    const std::string order = text != nullptr ? text : "serial";
+    if (order == "forward") return EmulationOrder::forward;
+    if (order == "backward") return EmulationOrder::backward;
+    if (order == "serial") return EmulationOrder::serial;
+    throw invalid_argument("VLM_EMULATED_ORDER is '" + order + "', known are serial, forward, backward");
+}
+
+class EmulatedRuntime final : public Runtime {
+  public:
+    EmulatedRuntime() : order(order_from_environment()) {
+        const char* limit = std::getenv("VLM_EMULATED_MEMORY");
+        if (limit != nullptr) limit_ = std::atoll(limit);
+    }
+    ~EmulatedRuntime() override {
+        for (const auto& [block, bytes] : blocks_) std::free(block);
+    }
+    std::string name() const override { return "emulated GPU (kernels run on the CPU, for tests)"; }
+    void bind() override {}
+    void* stream() override { return this; }
+    MemoryInfo memory() override { return {limit_ - used_, limit_}; }
+    void* allocate(int64_t bytes, void*) override {
+        const std::scoped_lock lock(mutex_);
+        if (bytes > limit_ - used_) return nullptr;
+        constexpr int64_t kAlignment = 256;
+        void* block = std::aligned_alloc(kAlignment, static_cast<size_t>((bytes + kAlignment - 1) & -kAlignment));
+        if (block == nullptr) return nullptr;
+        std::memset(block, 0xFF, static_cast<size_t>(bytes));
+        blocks_[block] = bytes;
+        used_ += bytes;
+        return block;
+    }
+    void release(void* memory, void*) noexcept override {
+        const std::scoped_lock lock(mutex_);
+        const auto block = blocks_.find(memory);
+        if (block == blocks_.end()) std::abort();  // freed twice, or never taken
+        used_ -= block->second;
+        blocks_.erase(block);
+        std::free(memory);
+    }
+    int32_t* shared_word() override { return &word_; }
+    void upload(const void* source, void* target, int64_t bytes, void*) override { move(source, target, bytes); }
+    void download(const void* source, void* target, int64_t bytes, void*) override { move(source, target, bytes); }
+    void copy(const void* source, void* target, int64_t bytes, void*) override { move(source, target, bytes); }
+    void clear(void* target, int64_t bytes, void*) override { std::memset(target, 0, static_cast<size_t>(bytes)); }
+    void synchronize(void*) override {}
+
+    bool multiply(const DenseProduct& p, void*) override {
+        if (p.in % 8 != 0 || (p.epilogue == Epilogue::relu && p.out % 8 != 0)) return false;
+        std::vector<float> x(static_cast<size_t>(p.in)), w(static_cast<size_t>(p.in * p.out));
+        for (int64_t o = 0; o < p.out; ++o)
+            for (int64_t k = 0; k < p.in; ++k)
+                w[static_cast<size_t>(o * p.in + k)] = load(p.dtype, p.weight, o * p.weight_stride + k);
+        for (int64_t r = 0; r < p.rows; ++r) {
+            for (int64_t k = 0; k < p.in; ++k) x[static_cast<size_t>(k)] = load(p.dtype, p.x, r * p.x_stride + k);
+            for (int64_t o = 0; o < p.out; ++o) {
+                const float* row = w.data() + o * p.in;
+                float sum = 0.0f;
+                for (int64_t k = 0; k < p.in; ++k) sum += x[static_cast<size_t>(k)] * row[k];
+                if (p.residual != nullptr) sum += load(p.dtype, p.residual, r * p.residual_stride + o);
+                if (p.bias != nullptr) sum += load(p.dtype, p.bias, o);
+                if (p.epilogue == Epilogue::relu) sum = activate(VLM_ACT_RELU, sum);
+                if (p.epilogue == Epilogue::gelu_tanh) sum = activate(VLM_ACT_GELU_TANH, sum);
+                store_number(p.dtype, p.y, r * p.y_stride + o, static_cast<double>(sum));
+            }
+        }
+        return true;
+    }
+
+    const EmulationOrder order;
+
+  private:
+    static void move(const void* source, void* target, int64_t bytes) {
+        std::memmove(target, source, static_cast<size_t>(bytes));
+    }
+
+    std::mutex mutex_;
+    std::unordered_map<void*, int64_t> blocks_;
+    int64_t limit_ = int64_t{1} << 40, used_ = 0;
+    int32_t word_ = 0;
+};
+
+}  // namespace
+
+EmulationOrder emulation_order(const Runtime& runtime) {
+    return static_cast<const EmulatedRuntime&>(runtime).order;
+}
+
+Fibers::Fibers(int count) : fibers_(static_cast<size_t>(count)) {
+    const auto self = reinterpret_cast<uintptr_t>(this);
+    for (Fiber& fiber : fibers_) {
+        fiber.stack = std::make_unique<char[]>(kStackBytes);
+        getcontext(&fiber.context);
+        fiber.context.uc_stack.ss_sp = fiber.stack.get();
+        fiber.context.uc_stack.ss_size = kStackBytes;
+        fiber.context.uc_link = nullptr;
+        makecontext(&fiber.context, reinterpret_cast<void (*)()>(enter), 2, static_cast<unsigned>(self >> 32),
+                    static_cast<unsigned>(self));
+    }
+}
+
+void Fibers::enter(unsigned high, unsigned low) {
+    auto& self = *reinterpret_cast<Fibers*>(static_cast<uintptr_t>(high) << 32 | low);
+    const int me = self.current_;
+    for (;;) {
+        (*self.body_)(me);
+        self.fibers_[static_cast<size_t>(me)].done = true;
+        self.progress();
+        self.yield();
+    }
+}
+
+void Fibers::yield() {
+    if (_setjmp(fibers_[static_cast<size_t>(current_)].place) == 0) _longjmp(scheduler_, 1);
+}
+
+void Fibers::resume(Fiber& fiber) {
+    if (_setjmp(scheduler_) != 0) return;
+    if (fiber.started) _longjmp(fiber.place, 1);
+    fiber.started = true;
+    setcontext(&fiber.context);
+}
+
+void Fibers::run(const std::function<void(int)>& body, bool backward) {
+    body_ = &body;
+    for (Fiber& fiber : fibers_) fiber.done = false;
+    const auto count = static_cast<int>(fibers_.size());
+    int left = count;
+    while (left > 0) {
+        const uint64_t before = events_;
+        for (int step = 0; step < count; ++step) {
+            current_ = backward ? count - 1 - step : step;
+            Fiber& fiber = fibers_[static_cast<size_t>(current_)];
+            if (fiber.done) continue;
+            resume(fiber);
+            if (fiber.done) --left;
+        }
+        if (left > 0 && events_ == before)
+            throw std::logic_error("threads of a block wait at a barrier that others do not reach");
+    }
+}
+
+std::unique_ptr<Runtime> open_runtime(int ordinal) {
+    if (ordinal != 0)
+        throw Error(VLM_STATUS_UNAVAILABLE,
+                    "there is no GPU " + std::to_string(ordinal) + ": the emulation has one, numbered 0");
+    return std::make_unique<EmulatedRuntime>();
+}
+
+}  // namespace vlm::cuda

@@ -1,0 +1,200 @@
+/** @file emulator.hpp
+ *  Executes kernels (host/compute/cuda/launch.hpp) on the CPU. Included by the kernels themselves when a C++ compiler
+ * compiles them instead of nvcc.
+ *
+ *  `serial` runs every block as one thread with one lane: fast, and wrong only where a kernel's arithmetic is.
+ * `forward` and `backward` run all threads of a block as fibers, one after another from barrier to barrier, in rising
+ * and in falling order: a missing barrier then gives a different result in one of the two, and one that some threads do
+ * not reach is reported. What this cannot show is anything of the GPU itself: its arithmetic units, memory order
+ * between blocks, launch limits, speed.
+ */
+#pragma once
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "host/compute/cuda/element.hpp"
+#include "host/compute/cuda/queue.hpp"
+
+namespace vlm::cuda {
+
+enum class EmulationOrder { serial, forward, backward };
+
+/** How kernels of this runtime are executed. */
+EmulationOrder emulation_order(const Runtime& runtime);
+
+/** One thread that is the whole block. */
+class SerialBlock {
+  public:
+    static constexpr int kLanes = 1;
+    SerialBlock(int64_t index, void* shared_memory) : index_(index), shared_(shared_memory) {}
+    int64_t index() const { return index_; }
+    int thread() const { return 0; }
+    int threads() const { return 1; }
+    int lane() const { return 0; }
+    int warp() const { return 0; }
+    int warps() const { return 1; }
+    void sync() {}
+    float sum(float x) { return x; }
+    float max(float x) { return x; }
+    float warp_sum(float x) { return x; }
+    template <class T>
+    T* shared() {
+        return static_cast<T*>(shared_);
+    }
+
+  private:
+    int64_t index_;
+    void* shared_;
+};
+
+/** Fibers that take turns. They are made once and run every block of a launch; changing between them is a jump, since
+ * the usual swapcontext asks the system twice. */
+class Fibers {
+  public:
+    explicit Fibers(int count);
+    Fibers(const Fibers&) = delete;
+    Fibers& operator=(const Fibers&) = delete;
+    /** Runs `body(i)` for every fiber. @throws std::logic_error when all wait for something that cannot happen. */
+    void run(const std::function<void(int)>& body, bool backward);
+    /** Lets the others go on; called by the running fiber. */
+    void yield();
+    /** Tells the scheduler that somebody can go on. */
+    void progress() { ++events_; }
+
+  private:
+    static constexpr size_t kStackBytes = 256 * 1024;
+    struct Fiber {
+        ucontext_t context{};
+        jmp_buf place{};
+        std::unique_ptr<char[]> stack;
+        bool started = false, done = true;
+    };
+    static void enter(unsigned high, unsigned low);
+    void resume(Fiber& fiber);
+
+    std::vector<Fiber> fibers_;
+    jmp_buf scheduler_{};
+    const std::function<void(int)>* body_ = nullptr;
+    int current_ = 0;
+    uint64_t events_ = 0;
+};
+
+/** Where a number of fibers wait for each other. */
+struct Barrier {
+    int members = 0, arrived = 0;
+    uint64_t generation = 0;
+
+    void wait(Fibers& fibers) {
+        const uint64_t mine = generation;
+        if (++arrived == members) {
+            arrived = 0;
+            ++generation;
+            fibers.progress();
+            return;
+        }
+        while (generation == mine) fibers.yield();
+    }
+};
+
+/** What the threads of one block share. */
+struct FiberTeam {
+    FiberTeam(int threads, int64_t shared_bytes)
+        : fibers(threads),
+          slots(static_cast<size_t>(threads)),
+          warps(static_cast<size_t>(threads / 32)),
+          shared(static_cast<size_t>(shared_bytes) + 16) {
+        block.members = threads;
+        for (Barrier& warp : warps) warp.members = 32;
+    }
+    Fibers fibers;
+    Barrier block;
+    std::vector<float> slots;
+    std::vector<Barrier> warps;
+    std::vector<char> shared;
+};
+
+/** One thread of a block of fibers. */
+class FiberBlock {
+  public:
+    static constexpr int kLanes = 32;
+    FiberBlock(FiberTeam& team, int64_t index, int thread) : team_(team), index_(index), thread_(thread) {}
+    int64_t index() const { return index_; }
+    int thread() const { return thread_; }
+    int threads() const { return team_.block.members; }
+    int lane() const { return thread_ % 32; }
+    int warp() const { return thread_ / 32; }
+    int warps() const { return threads() / 32; }
+    void sync() { team_.block.wait(team_.fibers); }
+    float sum(float x) {
+        return collect(x, team_.block, 0, threads(), [](float a, float b) { return a + b; });
+    }
+    float max(float x) {
+        return collect(x, team_.block, 0, threads(), [](float a, float b) { return fmaxf(a, b); });
+    }
+    float warp_sum(float x) {
+        return collect(x, team_.warps[static_cast<size_t>(warp())], warp() * 32, 32,
+                       [](float a, float b) { return a + b; });
+    }
+    template <class T>
+    T* shared() {
+        void* memory = team_.shared.data();
+        size_t space = team_.shared.size();
+        return static_cast<T*>(std::align(16, 1, memory, space));
+    }
+
+  private:
+    template <class Join>
+    float collect(float x, Barrier& barrier, int first, int count, Join join) {
+        team_.slots[static_cast<size_t>(thread_)] = x;
+        barrier.wait(team_.fibers);
+        float result = team_.slots[static_cast<size_t>(first)];
+        for (int i = 1; i < count; ++i) result = join(result, team_.slots[static_cast<size_t>(first + i)]);
+        barrier.wait(team_.fibers);
+        return result;
+    }
+
+    FiberTeam& team_;
+    int64_t index_;
+    int thread_;
+};
+
+/** Two warps are enough to see what threads do to each other. */
+inline constexpr int kMostFibers = 64;
+
+/** Executes `body` for every block, before it returns. */
+template <class Body>
+void launch(const Queue& queue, const char* name, const Grid& grid, const Body& body) {
+    const EmulationOrder order = emulation_order(queue.runtime);
+    if (grid.blocks > kMaxBlocks || grid.shared_bytes > kMaxSharedBytes)
+        throw std::logic_error(std::string(name) + ": the grid is larger than a GPU takes");
+    constexpr bool independent = requires {
+        typename Body::Independent;
+    };
+    if (order == EmulationOrder::serial || independent) {
+        std::vector<uint64_t> shared(static_cast<size_t>(grid.shared_bytes / 8 + 1), 0xFFFFFFFFFFFFFFFFu);
+        for (int64_t i = 0; i < grid.blocks; ++i) {
+            SerialBlock block(i, shared.data());
+            body(block);
+        }
+        return;
+    }
+    FiberTeam team(std::min(Body::kThreads, kMostFibers), grid.shared_bytes);
+    for (int64_t i = 0; i < grid.blocks; ++i) {
+        std::fill(team.shared.begin(), team.shared.end(), '\xFF');
+        team.fibers.run(
+            [&](int thread) {
+                FiberBlock block(team, i, thread);
+                body(block);
+            },
+            order == EmulationOrder::backward);
+    }
+}
+
+}  // namespace vlm::cuda

@@ -1,0 +1,52 @@
+/** @file steps_test.cpp
+ *  A whole checkpoint on the emulated GPU: the text of the CPU, and one wait per generated token.
+ */
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "host/image/decode.hpp"
+#include "host/pipeline/pipeline.hpp"
+
+namespace vlm {
+namespace {
+
+class Steps : public testing::Test {
+  protected:
+    static std::unique_ptr<Pipeline> open(const std::string& device) {
+        setenv("VLM_EMULATED_ORDER", "serial", 1);
+        setenv("VLM_CUDA_LIBRARY", VLM_EMULATED_CUDA, 1);
+        Manifest manifest = Manifest::for_model(std::string(VLM_SOURCE_DIR) + "/models/rx-small");
+        manifest.device = device;
+        manifest.dtype = "f32";
+        manifest.use_template = false;
+        OpenOptions options;
+        options.plugin_folders = {VLM_PLUGIN_DIR};
+        return Pipeline::open(std::move(manifest), options);
+    }
+    static std::string answer(const Pipeline& pipeline, int64_t tokens) {
+        Request request;
+        request.prompt = "<|vision_start|><|image_pad|><|vision_end|>";
+        request.images.push_back({"row", decode_file(std::string(VLM_TEST_DATA) + "/rx_rows/english_entry.png")});
+        GenerationOptions options;
+        options.max_new_tokens = tokens;
+        options.ignore_eos = true;
+        return pipeline.answer({request}, options).front().text;
+    }
+};
+
+TEST_F(Steps, TheEmulatedGpuAnswersAsTheCpuAndWaitsOncePerToken) {
+    const auto cpu = open("cpu"), gpu = open("cuda");
+    EXPECT_EQ(cpu->device().counters().synchronizations, 0);
+    const std::string expected = answer(*cpu, 9);
+    EXPECT_FALSE(expected.empty());
+    const int64_t start = gpu->device().counters().synchronizations;
+    answer(*gpu, 4);
+    const int64_t four = gpu->device().counters().synchronizations;
+    EXPECT_EQ(answer(*gpu, 9), expected);
+    const int64_t nine = gpu->device().counters().synchronizations;
+    EXPECT_EQ((nine - four) - (four - start), 5);
+}
+
+}  // namespace
+}  // namespace vlm
