@@ -13,6 +13,7 @@
 #include "host/cli/progress.hpp"
 #include "host/cli/reduction_map.hpp"
 #include "host/cli/report.hpp"
+#include "host/cli/score.hpp"
 #include "host/image/decode.hpp"
 
 namespace vlm::cli {
@@ -86,6 +87,10 @@ int run_command(const Arguments& arguments) {
     add("seed", po::value<uint64_t>(), "of the random numbers");
     add("prompt-lookup", po::value<int64_t>(), "most tokens to guess ahead from the text so far; 0: off");
     add("stop", po::value<std::vector<std::string>>()->composing(), "stop string; repeat for several");
+    add("score", po::value<std::vector<std::string>>()->composing(),
+        "do not generate: log-probability of each token of this answer and the mean loss over it (image and prompt are "
+        "read, not scored); TEXT, or @FILE; repeat to compare answers");
+    add("score-end", "end-of-sequence belongs to the scored answer");
     po::options_description output("Output");
     auto out = output.add_options();
     out("json", "one JSON object per image (docs/results.schema.json)");
@@ -128,6 +133,9 @@ int run_command(const Arguments& arguments) {
     question.raw_prompt = values->contains("raw");
     const auto options = generation_options(*values, pipeline->manifest().generation);
     const bool json = values->contains("json");
+    const auto answers = values->contains("score") ? given_answers((*values)["score"].as<std::vector<std::string>>())
+                                                   : std::vector<std::string>();
+    const bool score_end = values->contains("score-end");
     Trace trace;
     Listeners listeners;
     listeners.cancelled = &interrupted();
@@ -157,6 +165,11 @@ int run_command(const Arguments& arguments) {
                 request.images.push_back(
                     {files[i + k].string(), decode_file(files[i + k], limits, pipeline->recipe().color_mode)});
             Trace own;
+            if (!answers.empty()) {
+                print_scores(request, score_answers(*pipeline, request, answers, score_end, listeners, &own), json);
+                trace.append(own);
+                continue;
+            }
             auto result = pipeline->answer({request}, options, listeners, stream, &own).front();
             result.timings_ms = own.totals_ms();
             trace.append(own);

@@ -6,11 +6,14 @@
  */
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "host/base/tensor.hpp"
-#include "host/pipeline/stages.hpp"
+#include "host/base/trace.hpp"
+#include "host/pipeline/pipeline.hpp"
 
 namespace vlm {
 
@@ -29,5 +32,32 @@ std::vector<double> label_log_probabilities(const Tensor& logits, const Tensor& 
 
 /** Mean of `-log_probabilities`; 0 when there is none. */
 double mean_loss(std::span<const double> log_probabilities);
+
+/** A sequence whose end is to be scored. */
+struct GivenSequence {
+    std::vector<Segment> segments;
+    std::vector<std::shared_ptr<const VisualTokens>> images;
+    int64_t prompt_text = 0;  ///< Text tokens in front that are read but not scored.
+};
+
+/** Log-probabilities of the scored tokens of each sequence, in order; all sequences are read together, at most the
+ * manifest's `batch` at a time. Throws RESOURCE_EXHAUSTED for a sequence beyond the model's context. */
+std::vector<std::vector<double>> score_sequences(const Pipeline& pipeline, Run& run,
+                                                 std::span<const GivenSequence> sequences);
+
+/** What an answer costs. */
+struct Score {
+    std::string answer;
+    std::vector<TokenPiece> tokens;  ///< The scored tokens.
+    double loss = 0;                 ///< Mean of `-log_probability` over them: what training minimises.
+    int64_t prompt_tokens = 0;       ///< Text of the prompt, not scored.
+    int64_t visual_tokens = 0;       ///< Not scored.
+};
+
+/** Scores each of `answers` as the continuation of `request`; images are encoded once. `end`: end-of-sequence belongs
+ * to the answer. Throws UNIMPLEMENTED for a backbone that does not generate, INVALID_ARGUMENT for an empty answer. */
+std::vector<Score> score_answers(const Pipeline& pipeline, const Request& request,
+                                 const std::vector<std::string>& answers, bool end, const Listeners& listeners = {},
+                                 Trace* trace = nullptr);
 
 }  // namespace vlm
