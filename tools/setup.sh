@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 if [ "$(id -u)" -ne 0 ]; then sudo=sudo; else sudo=; fi
 $sudo apt-get update -qq
 $sudo apt-get install -y -qq --no-install-recommends \
-    g++ cmake ninja-build ccache pkg-config python3 python3-pip python3-jsonschema \
+    g++ cmake ninja-build ccache pkg-config dpkg-dev python3 python3-pip python3-jsonschema \
     nlohmann-json3-dev libboost-dev libboost-filesystem-dev libboost-program-options-dev \
     libonig-dev libutf8proc-dev libsodium-dev libjpeg-dev libpng-dev libwebp-dev \
     libgtest-dev libgmock-dev libbenchmark-dev \

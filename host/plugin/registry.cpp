@@ -3,6 +3,8 @@
  */
 #include "host/plugin/registry.hpp"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -19,6 +21,16 @@ fs::path executable_folder() {
     std::error_code error;
     const fs::path executable = fs::read_symlink("/proc/self/exe", error);
     return error ? fs::path(".") : executable.parent_path();
+}
+
+/** Where libvlmhost lies, or the program that it is linked into: an application may lie anywhere. */
+fs::path library_folder() {
+    Dl_info info{};
+    static const char here = 0;
+    std::error_code error;
+    if (dladdr(&here, &info) == 0 || info.dli_fname == nullptr) return executable_folder();
+    const fs::path file = fs::canonical(info.dli_fname, error);
+    return error ? executable_folder() : file.parent_path();
 }
 
 bool is_library(const fs::path& path) {
@@ -42,6 +54,7 @@ std::vector<fs::path> plugin_folders(const std::vector<fs::path>& first) {
     const fs::path here = executable_folder();
     folders.push_back(here / "plugins");
     folders.push_back(here.parent_path() / "lib" / "vlm" / "plugins");
+    folders.push_back(library_folder() / "vlm" / "plugins");
     folders.emplace_back(VLM_INSTALL_PLUGIN_DIR);
     return folders;
 }

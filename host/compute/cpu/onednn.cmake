@@ -11,9 +11,9 @@ if(VLM_ONEDNN AND EXISTS ${VLM_ONEDNN_DIR}/lib/libdnnl.so.3 AND EXISTS ${VLM_ONE
                           INTERFACE_INCLUDE_DIRECTORIES ${VLM_ONEDNN_DIR}/include)
     target_link_libraries(vlm_onednn INTERFACE vlm_dnnl)
     set(VLM_ONEDNN_FOUND ${VLM_ONEDNN_DIR})
-    # Beside libvlmhost, and both found from wherever the tree was installed to.
-    install(FILES ${VLM_ONEDNN_DIR}/lib/libdnnl.so.3 DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT host)
-    list(APPEND CMAKE_INSTALL_RPATH "$ORIGIN" "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+    # In a folder of our own, so that it meets no other oneDNN of the system, and found from wherever the tree was installed to.
+    install(FILES ${VLM_ONEDNN_DIR}/lib/libdnnl.so.3 DESTINATION ${CMAKE_INSTALL_LIBDIR}/vlm COMPONENT host)
+    list(APPEND CMAKE_INSTALL_RPATH "$ORIGIN/vlm" "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/vlm")
 elseif(VLM_ONEDNN)
     find_package(dnnl 3.2 QUIET CONFIG)
     if(dnnl_FOUND AND DNNL_CPU_RUNTIME MATCHES "^(OMP|SEQ)$")

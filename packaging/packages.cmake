@@ -1,0 +1,47 @@
+# What is installed besides the libraries themselves, and the Debian packages: one per component.
+#   host     libvlmhost, the command line tool
+#   plugins  the plugins and recipes
+#   dev      headers, the SDK for plugins, CMake package, pkg-config file, sample sources
+#   models   the shipped reader and the medical sample that uses it
+file(RELATIVE_PATH VLM_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" VLM_PC_PREFIX ${VLM_PC_PREFIX})
+configure_file(packaging/vlmhost.pc.in ${CMAKE_BINARY_DIR}/vlmhost.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/vlmhost.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
+
+# The folders lie to each other as in the source tree, so that relative paths in the sample's manifest stay right.
+set(VLM_SHARE ${CMAKE_INSTALL_DATADIR}/vlm)
+install(DIRECTORY models/rx-small DESTINATION ${VLM_SHARE}/models COMPONENT models)
+install(FILES samples/medical/medical.json samples/medical/drugs.csv samples/medical/prescription.png
+        DESTINATION ${VLM_SHARE}/samples/medical COMPONENT models)
+install(DIRECTORY plugins/drug_validator/data DESTINATION ${VLM_SHARE}/plugins/drug_validator COMPONENT models FILES_MATCHING PATTERN "*.csv")
+install(DIRECTORY samples/c samples/python samples/vendor_plugin DESTINATION ${VLM_SHARE}/samples COMPONENT dev
+        PATTERN "__pycache__" EXCLUDE)
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME vlmhost)
+set(CPACK_PACKAGE_VENDOR "The VLM host SDK maintainers")
+set(CPACK_PACKAGE_CONTACT "maintainers@vlmhost.org")
+set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL host plugins dev models)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_COMPONENTS_GROUPING ONE_PER_GROUP)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
+set(CPACK_DEBIAN_HOST_PACKAGE_NAME vlmhost)
+set(CPACK_DEBIAN_HOST_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_HOST_PACKAGE_RECOMMENDS vlmhost-plugins)
+set(CPACK_DEBIAN_HOST_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/packaging/triggers)
+set(CPACK_DEBIAN_PLUGINS_PACKAGE_NAME vlmhost-plugins)
+set(CPACK_DEBIAN_PLUGINS_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_DEV_PACKAGE_NAME vlmhost-dev)
+set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "vlmhost (= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_DEV_PACKAGE_RECOMMENDS nlohmann-json3-dev)
+set(CPACK_DEBIAN_MODELS_PACKAGE_NAME vlmhost-models)
+set(CPACK_DEBIAN_MODELS_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_MODELS_PACKAGE_DEPENDS vlmhost-plugins)
+include(CPack)
