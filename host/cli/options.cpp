@@ -60,6 +60,9 @@ po::options_description pipeline_options() {
         "PATTERN=TYPE: layers that are stored otherwise, such as 'backbone/layers.0.*=int8'; repeat");
     add("kv", po::value<std::string>(), "cached keys and values: f32, bf16, f16, int8 or auto");
     add("threads", po::value<int64_t>(), "CPU threads; 0: one per core");
+    add("packed-cache", po::value<std::string>(),
+        "where packed weights are kept for the next start: auto (beside the model, else the user's cache), off, or a "
+        "folder");
     add("plugin-path", po::value<std::vector<std::string>>()->composing(),
         "folder or library to look for plugins in first");
     options.add(trust_options());
@@ -106,6 +109,7 @@ void apply_options(const po::variables_map& options, Manifest& manifest) {
             rules.push_back(parse_weight_rule(rule));
         manifest.weight_rules.insert(manifest.weight_rules.begin(), rules.begin(), rules.end());
     }
+    if (options.contains("packed-cache")) manifest.packed_cache = options["packed-cache"].as<std::string>();
     if (options.contains("threads")) manifest.threads = options["threads"].as<int64_t>();
 }
 

@@ -13,6 +13,8 @@
 
 namespace vlm {
 
+class PackedCache;
+
 /** How a device computes; see the manifest's `dtype`, `weights`, `kv` and `threads`. */
 struct DeviceOptions {
     std::string dtype = "auto";    ///< "f32" (parity), "bf16", "auto": bf16 where the hardware has it.
@@ -49,6 +51,12 @@ class Device {
     virtual void begin_stage(LoadingStage) {}
     /** What has been packed so far, in that order; empty from devices that keep no account. */
     virtual std::vector<PackedLayer> packed_layers() const { return {}; }
+    /** What decides how weights are packed, as a text: packed weights of an equal text can be exchanged. Empty from
+     * devices that keep none. */
+    virtual std::string packing() const { return {}; }
+    /** From now on packed weights come from `cache` where it has them, and go there where it has not; NULL: no more.
+     * Caches stay open as long as the device. [load: one thread at a time] */
+    virtual void use_packed_cache(std::shared_ptr<PackedCache>) {}
     /** "CPU, AVX-512 BF16, 2 threads", for people. */
     virtual std::string description() const = 0;
 };

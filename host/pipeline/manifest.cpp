@@ -153,9 +153,10 @@ BudgetManifest read_budget(json::Value value, const std::filesystem::path& base)
 constexpr int64_t kMostGuesses = 64;
 
 Manifest read(json::Value root, const std::filesystem::path& base) {
-    root.check_keys({"comment",      "model",       "recipe",  "device",     "dtype",    "weights",    "weights_of",
-                     "kv",           "threads",     "plugins", "trust",      "pipeline", "image",      "prompt",
-                     "use_template", "max_context", "batch",   "generation", "budget",   "speculative"});
+    root.check_keys({"comment",    "model",       "recipe",       "device",      "dtype", "weights",
+                     "weights_of", "kv",          "threads",      "plugins",     "trust", "pipeline",
+                     "image",      "prompt",      "use_template", "max_context", "batch", "generation",
+                     "budget",     "speculative", "packed_cache"});
     const auto absolute = [&](const std::string& path) {
         return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
                                                          : (base / path).lexically_normal();
@@ -171,6 +172,10 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     if (const auto v = root.find_set("weights_of"))
         for (const auto& rule : v->as_strings()) manifest.weight_rules.push_back(read_rule(*v, rule));
     if (const auto v = root.find_set("threads")) manifest.threads = v->as_int(0, 1024);
+    if (const auto v = root.find_set("packed_cache")) {
+        const std::string choice = v->as_string();
+        manifest.packed_cache = choice == "auto" || choice == "off" ? choice : absolute(choice).string();
+    }
     if (const auto v = root.find_set("plugins"))
         for (const auto& path : v->as_strings()) manifest.plugins.push_back(absolute(path));
     if (const auto v = root.find_set("trust"))

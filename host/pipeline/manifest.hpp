@@ -74,6 +74,7 @@ struct Manifest {
     std::string kv = "auto";                     ///< "f32", "bf16", "f16", "int8" or "auto": as dtype.
     std::vector<WeightRule> weight_rules;        ///< Layers that are stored otherwise; the first that fits.
     int64_t threads = 0;                         ///< 0: one per core.
+    std::string packed_cache = "auto";           ///< Packed weights on disk: "auto", "off" or a folder.
     std::vector<std::filesystem::path> plugins;  ///< Further libraries or folders of libraries.
     TrustMode trust = TrustMode::off;            ///< Asked of plugins at least; the host's own policy may ask more.
     StageManifest vision_encoder, connector, backbone;

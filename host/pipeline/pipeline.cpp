@@ -10,6 +10,7 @@
 #include "host/pipeline/prompt.hpp"
 #include "host/pipeline/template.hpp"
 #include "host/plugin/registry.hpp"
+#include "host/weights/packed_cache.hpp"
 
 namespace vlm {
 namespace {
@@ -109,9 +110,14 @@ void Pipeline::create_stages(const OpenOptions& options) {
     check_covered(recipe_, checkpoint_->config());
 
     const StageResolver resolver(recipe_, *checkpoint_, folders, host_trust().at_least(manifest_.trust));
-    encoder_ = resolver.create<VisionEncoder>(resolver.stage("vision_encoder", manifest_.vision_encoder));
-    connector_ = resolver.create<Connector>(resolver.stage("connector", manifest_.connector));
-    backbone_ = resolver.create<Backbone>(resolver.stage("backbone", manifest_.backbone));
+    const auto noted = [&](const char* name, const StageManifest& manifest) {
+        auto stage = resolver.stage(name, manifest);
+        stage_configs_ += stage.config.config + "\n";
+        return stage;
+    };
+    encoder_ = resolver.create<VisionEncoder>(noted("vision_encoder", manifest_.vision_encoder));
+    connector_ = resolver.create<Connector>(noted("connector", manifest_.connector));
+    backbone_ = resolver.create<Backbone>(noted("backbone", manifest_.backbone));
     for (const auto& reducer : manifest_.token_reducers)
         reducers_.push_back(resolver.create<TokenReducer>(resolver.extra(reducer)));
     for (const auto& post : manifest_.post_processors)
@@ -204,6 +210,31 @@ void Pipeline::replace_reducers(std::vector<StageManifest> reducers) {
     manifest_.token_reducers = std::move(reducers);
 }
 
+std::shared_ptr<PackedCache> Pipeline::open_packed_cache(const WeightStore& store) const {
+    // Below this, packing takes less time than looking for a file.
+    constexpr uint64_t kWorthwhile = uint64_t{64} << 20;
+    const auto folder = packed_cache_folder(manifest_.packed_cache, checkpoint_->folder());
+    std::string layout = device_->packing();
+    if (folder.empty() || layout.empty() || store.total_bytes() < kWorthwhile) return nullptr;
+    // Plugins decide which tensors become which layers, by configuration and options.
+    const auto add_plugin = [&](const Plugin& plugin) {
+        std::error_code ignored;
+        layout += "\n" + plugin.id() + " " + plugin.version() + " " +
+                  std::to_string(std::filesystem::file_size(plugin.path(), ignored)) + " " +
+                  std::to_string(std::filesystem::last_write_time(plugin.path(), ignored).time_since_epoch().count());
+    };
+    for (const WeightRule& rule : manifest_.weight_rules) layout += "\n" + rule.pattern + "=" + rule.type;
+    add_plugin(encoder_->plugin());
+    add_plugin(connector_->plugin());
+    add_plugin(backbone_->plugin());
+    for (const auto& reducer : reducers_) add_plugin(reducer->plugin());
+    for (const auto& post : post_processors_) add_plugin(post->plugin());
+    layout += "\n" + stage_configs_;
+    for (const auto& [name, stage] : recipe_.stages)
+        for (const auto& prefix : stage.weight_prefixes) layout += name + " " + prefix + "\n";
+    return std::make_shared<PackedCache>(folder, fingerprint(store), layout, store.total_bytes());
+}
+
 void Pipeline::load(const OpenOptions& options) {
     const auto store = checkpoint_->weights();
     const std::string folder = checkpoint_->folder().string();
@@ -229,6 +260,9 @@ void Pipeline::load(const OpenOptions& options) {
         ++loaded;
         report();
     };
+    // Loading only the encoder would make a file that ends before the rest.
+    const auto cache = options.encoder_only ? nullptr : open_packed_cache(*store);
+    device_->use_packed_cache(cache);
     load_stage(*encoder_, "vision_encoder");
     if (options.encoder_only) {
         device_->end_run(run.context(VLM_ABI_VERSION));
@@ -238,6 +272,8 @@ void Pipeline::load(const OpenOptions& options) {
     load_stage(*backbone_, "backbone");
     for (auto& reducer : reducers_) load_stage(*reducer, "");
     for (auto& post : post_processors_) load_stage(*post, "");
+    if (cache) cache->finish();
+    device_->use_packed_cache(nullptr);
     device_->begin_stage({});
     device_->end_run(run.context(VLM_ABI_VERSION));
 }

@@ -108,6 +108,8 @@ class Pipeline {
     void check_types() const;
     void check_reducers() const;
     void load(const OpenOptions& options);
+    /** NULL where packed weights are not to be kept. */
+    std::shared_ptr<PackedCache> open_packed_cache(const WeightStore& store) const;
 
     Manifest manifest_;
     Recipe recipe_;
@@ -117,6 +119,7 @@ class Pipeline {
     std::shared_ptr<Device> device_;
     std::vector<std::unique_ptr<WeightsService>> weights_;  ///< Tensors and tokenizers that components may have kept.
     std::map<std::string, int64_t> stage_bytes_;
+    std::string stage_configs_;  ///< What the stages were made from: decides which tensors become which layers.
     std::unique_ptr<VisionEncoder> encoder_;
     std::unique_ptr<Connector> connector_;
     std::unique_ptr<Backbone> backbone_;

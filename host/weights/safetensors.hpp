@@ -69,6 +69,10 @@ class WeightStore {
     /** Whether there is such a tensor; notes no use. */
     bool contains(std::string_view name) const { return index_of(name) != npos; }
 
+    /** All tensors in ascending order of names; notes no use. `data` of a misaligned one is not for reading: take
+     * `file` and `file_offset`. */
+    std::span<const TensorView> tensors() const noexcept { return tensors_; }
+
     size_t size() const noexcept { return tensors_.size(); }
     /** All names in ascending order; views that live as long as the store. */
     std::vector<std::string_view> names() const;

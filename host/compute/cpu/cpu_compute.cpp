@@ -5,6 +5,7 @@
 
 #include "host/base/cpu_features.hpp"
 #include "host/base/log.hpp"
+#include "host/compute/cpu/linear.hpp"
 #include "host/compute/cpu/linear_amx.hpp"
 #include "host/compute/cpu/memory.hpp"
 #include "host/compute/cpu/state.hpp"
@@ -164,6 +165,17 @@ void CpuCompute::begin_stage(LoadingStage stage) {
 std::vector<PackedLayer> CpuCompute::packed_layers() const {
     const std::lock_guard lock(state_->layers_mutex);
     return state_->layers;
+}
+
+std::string CpuCompute::packing() const {
+    const CpuOptions& options = state_->options;
+    return "cpu, packing " + std::to_string(cpu::kPackingVersion) + ", " + isa_name(active_isa()) + ", " +
+           (options.mode == Precision::f32 ? "f32" : "bf16") + " with " + weight_type_name(options.weights);
+}
+
+void CpuCompute::use_packed_cache(std::shared_ptr<PackedCache> cache) {
+    if (cache) state_->open_caches.push_back(cache);
+    state_->packed_cache = std::move(cache);
 }
 
 std::string CpuCompute::description() const {

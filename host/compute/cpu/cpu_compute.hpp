@@ -139,6 +139,8 @@ class CpuCompute final : public Device {
     DeviceCounters counters() const override;
     void begin_stage(LoadingStage stage) override;
     std::vector<PackedLayer> packed_layers() const override;
+    std::string packing() const override;
+    void use_packed_cache(std::shared_ptr<PackedCache> cache) override;
     std::string description() const override;
 
     /** The last message of `keep`, `linear_pack` or `kv_create` that failed on this thread: they have no run context.

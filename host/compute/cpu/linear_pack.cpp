@@ -17,6 +17,7 @@
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
 #include "host/compute/cpu/view.hpp"
+#include "host/weights/packed_cache.hpp"
 
 namespace vlm::cpu {
 
@@ -230,6 +231,20 @@ void plan_layer(vlm_linear& layer) {
     layer.bytes = checked_product(layer.panel_bytes, layer.segments * layer.segment_panels);
 }
 
+std::string cached_name(const vlm_linear& layer) {
+    return layer.name + " " + weight_type_name(layer.type) + " " + std::to_string(layer.in) + " x " +
+           std::to_string(layer.out);
+}
+
+/** Points the layer at panels that an earlier start has packed, when there are some. */
+bool take_cached(State& state, vlm_linear& layer) {
+    if (!state.packed_cache) return false;
+    const std::byte* panels = state.packed_cache->next(cached_name(layer), static_cast<uint64_t>(layer.bytes));
+    if (panels == nullptr) return false;
+    layer.panels = {const_cast<std::byte*>(panels), [](void*) {}};  // read-only memory of the cache
+    return true;
+}
+
 }  // namespace
 
 vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm_linear** linear) {
@@ -264,15 +279,20 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
         }
         plan_layer(*layer);
         const int64_t panels = layer->segments * layer->segment_panels;
-        layer->panels = {static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(layer->bytes))), std::free};
-        if (layer->panels == nullptr)
-            throw resource_exhausted(layer->name + ": the system has no memory for " + std::to_string(layer->bytes) +
-                                     " bytes of packed weights");
         pack_bias(*layer, parts);
-        state.pool.parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
-            for (int64_t p = begin; p < end; ++p)
-                pack_panel(state, *layer, parts, p, layer->panels.get() + p * layer->panel_bytes);
-        });
+        if (!take_cached(state, *layer)) {
+            layer->panels = {static_cast<std::byte*>(std::aligned_alloc(64, static_cast<size_t>(layer->bytes))),
+                             std::free};
+            if (layer->panels == nullptr)
+                throw resource_exhausted(layer->name + ": the system has no memory for " +
+                                         std::to_string(layer->bytes) + " bytes of packed weights");
+            state.pool.parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+                for (int64_t p = begin; p < end; ++p)
+                    pack_panel(state, *layer, parts, p, layer->panels.get() + p * layer->panel_bytes);
+            });
+            if (state.packed_cache)
+                state.packed_cache->add(cached_name(*layer), layer->panels.get(), static_cast<uint64_t>(layer->bytes));
+        }
         layer->bytes += static_cast<int64_t>(layer->bias.size() * sizeof(float));
         state.packed_bytes += layer->bytes;
         {

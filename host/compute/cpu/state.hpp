@@ -9,10 +9,12 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "host/base/error.hpp"
 #include "host/compute/cpu/cpu_compute.hpp"
@@ -59,6 +61,10 @@ class State {
     mutable std::mutex layers_mutex;
     LoadingStage stage;
     std::vector<PackedLayer> layers;
+
+    /** Where packed weights are kept on disk: the one in use, and all whose blobs layers may still point into. */
+    std::shared_ptr<PackedCache> packed_cache;
+    std::vector<std::shared_ptr<PackedCache>> open_caches;
 
     void count_flops(Op op, uint64_t flops) {
         counters[static_cast<size_t>(op)].flops.fetch_add(flops, std::memory_order_relaxed);
