@@ -24,6 +24,8 @@ int new_plugin_command(const Arguments& arguments);  ///< Write a plugin project
 int keygen_command(const Arguments& arguments);      ///< Make a key to sign plugins with.
 int sign_command(const Arguments& arguments);        ///< Write and sign the manifest beside a plugin.
 int verify_command(const Arguments& arguments);      ///< Is a plugin the one that was signed?
+int chat_command(const Arguments& arguments);        ///< A conversation in the terminal.
+int estimate_command(const Arguments& arguments);    ///< Predict tokens, work, memory and time.
 int parity_command(const Arguments& arguments);      ///< Compare with reference tensors.
 int calibrate_command(const Arguments& arguments);   ///< Find a reducer's settings on pictures.
 int quality_command(const Arguments& arguments);     ///< Compare quantised weights with f32.

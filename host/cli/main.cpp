@@ -12,11 +12,10 @@
 int main(int argc, char** argv) {
     using namespace vlm::cli;
     static const std::map<std::string, int (*)(const Arguments&)> commands = {
-        {"run", run_command},         {"plugins", plugins_command},
-        {"check", check_command},     {"bench", bench_command},
-        {"parity", parity_command},   {"new-plugin", new_plugin_command},
-        {"keygen", keygen_command},   {"sign", sign_command},
-        {"verify", verify_command},   {"calibrate", calibrate_command},
+        {"run", run_command},           {"plugins", plugins_command}, {"check", check_command},
+        {"bench", bench_command},       {"parity", parity_command},   {"new-plugin", new_plugin_command},
+        {"keygen", keygen_command},     {"sign", sign_command},       {"chat", chat_command},
+        {"estimate", estimate_command}, {"verify", verify_command},   {"calibrate", calibrate_command},
         {"quality", quality_command},
     };
     try {

@@ -26,7 +26,7 @@ const char* const kIntro =
     "  vlmhost --manifest samples/medical/medical.json --image prescription.png\n"
     "  vlmhost --model llava-1.5-7b-hf --image photo.jpg --prompt \"What is this?\" --stream\n"
     "  vlmhost --manifest medical.json --image scans/ --output answers.jsonl --report answers.html\n\n"
-    "Other commands (each with --help): plugins, check, calibrate, bench, parity, quality\n";
+    "Other commands (each with --help): chat, estimate, plugins, check, calibrate, bench, parity, quality\n";
 
 GenerationOptions generation_options(const po::variables_map& values, GenerationOptions options) {
     if (values.contains("max-new-tokens")) options.max_new_tokens = values["max-new-tokens"].as<int64_t>();

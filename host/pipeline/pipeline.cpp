@@ -94,7 +94,9 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
     pipeline->create_stages(options);
     if (pipeline->manifest_.budget.given()) check_budget_fits(pipeline->budget_, *pipeline);
     const auto& m = pipeline->manifest_;
-    pipeline->device_ = open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv, m.weight_rules});
+    pipeline->device_ =
+        options.device ? options.device
+                       : open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv, m.weight_rules});
     pipeline->check_types();
     if (options.load_weights) pipeline->load(options);
     return pipeline;

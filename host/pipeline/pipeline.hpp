@@ -58,6 +58,7 @@ struct OpenOptions {
     bool encoder_only = false;                          ///< Loads the encoder's weights alone; nothing can be answered.
     Listeners listeners;                                ///< Progress of loading.
     std::vector<std::filesystem::path> plugin_folders;  ///< Searched first.
+    std::shared_ptr<Device> device;                     ///< Instead of the manifest's; empty: that.
 };
 
 class Session;

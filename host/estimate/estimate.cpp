@@ -1,0 +1,204 @@
+/** @file estimate.cpp
+ *  See estimate.hpp.
+ */
+#include "host/estimate/estimate.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/base/error.hpp"
+#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/prompt.hpp"
+#include "host/pipeline/visual.hpp"
+
+namespace vlm::estimate {
+namespace {
+
+/** Work so far; on other devices than the counting one, flops under one name. */
+Work work_of(const Device& device) {
+    if (const auto* dry = dynamic_cast<const DryDevice*>(&device)) return dry->work();
+    return {device.counters().flops, 0, 0, 0, 0};
+}
+
+std::vector<Segment> segments_for(const Pipeline& pipeline, std::span<const TokenLayout> layouts, int64_t text_tokens,
+                                  bool in_sequence) {
+    std::vector<Segment> segments;
+    if (pipeline.checkpoint().has_tokenizer()) {
+        std::string prompt;
+        if (!pipeline.recipe().prompt.markers.empty())
+            for (size_t i = 0; i < layouts.size(); ++i) prompt += pipeline.recipe().prompt.markers.front();
+        segments =
+            build_prompt(prompt, layouts, pipeline.recipe().prompt, pipeline.checkpoint().tokenizer(), in_sequence);
+    } else {
+        for (size_t i = 0; i < layouts.size(); ++i)
+            segments.push_back({{}, static_cast<int>(i), 0, in_sequence ? layouts[i].tokens() : 0});
+    }
+    int64_t text = 0;
+    for (const auto& segment : segments) text += static_cast<int64_t>(segment.ids.size());
+    if (segments.empty() || segments.back().image >= 0) segments.emplace_back();
+    auto& last = segments.back();
+    last.ids.insert(last.ids.end(), static_cast<size_t>(std::max<int64_t>(text_tokens - text, text == 0 ? 1 : 0)), 1);
+    last.count = static_cast<int64_t>(last.ids.size());
+    return segments;
+}
+
+/** One run: hooks and their end. */
+struct OneRun {
+    explicit OneRun(const Pipeline& p)
+        : pipeline(p), hooks(p.reducers(), p.device().allocator()), run(p.device().compute(), &listeners, hooks.abi()) {
+        hooks.bind(&run);
+    }
+    ~OneRun() { pipeline.device().end_run(run.context(VLM_ABI_VERSION)); }
+    OneRun(const OneRun&) = delete;
+    OneRun& operator=(const OneRun&) = delete;
+
+    const Pipeline& pipeline;
+    Listeners listeners;
+    HookService hooks;
+    Run run;
+};
+
+}  // namespace
+
+const std::vector<Machine>& known_machines() {
+    static const std::vector<Machine> machines = {
+        {"a100-80gb", 312e12, 2039e9, "NVIDIA A100 datasheet: bf16 dense, SXM 80 GB"},
+        {"h100-sxm", 989e12, 3350e9, "NVIDIA H100 datasheet: bf16 dense, SXM"},
+        {"h200-sxm", 989e12, 4800e9, "NVIDIA H200 datasheet: bf16 dense, SXM"},
+        {"l4", 121e12, 300e9, "NVIDIA L4 datasheet: bf16 dense"},
+        {"rtx-4090", 165e12, 1008e9, "NVIDIA Ada whitepaper: bf16 with f32 accumulation, dense"},
+    };
+    return machines;
+}
+
+const Machine& machine_of(const std::string& name) {
+    std::string names;
+    for (const auto& machine : known_machines()) {
+        if (machine.name == name) return machine;
+        names += (names.empty() ? "" : ", ") + machine.name;
+    }
+    throw invalid_argument("no preset '" + name + "'; known: " + names + "; or give --device-peak and --bandwidth");
+}
+
+double seconds(const Work& work, const Machine& machine) {
+    return std::max(work.flops() / machine.flops_per_s, (work.weight_bytes + work.kv_bytes) / machine.bytes_per_s);
+}
+
+Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_tokens) {
+    OneRun one(pipeline);
+    Device& device = pipeline.device();
+    Stages stages;
+    Trace trace;
+    NamedImage picture{"a grey picture", make_image(width, height, 3)};
+    std::fill(picture.image.pixels.begin(), picture.image.pixels.end(), uint8_t{127});
+
+    const auto plan = pipeline.encoder().plan(width, height);
+    Work before = work_of(device);
+    {
+        const std::vector<Tensor> pixels = {pipeline.encoder().preprocess(one.run, picture.image, picture.name, plan)};
+        stages.feature_rows =
+            pipeline.encoder().encode(one.run, pixels, {&plan, 1}, device.allocator()).front().rows.dim(0);
+    }
+    stages.encode = work_of(device) - before;
+
+    // Once more through all visual stages, reducers between them included: what is not the encoder's is the
+    // connector's.
+    before = work_of(device);
+    VisualStage visual{pipeline, one.run, one.hooks, trace};
+    const NamedImage* const pictures[] = {&picture};
+    const auto tokens = visual.encode(pictures, "", nullptr);
+    stages.connect = work_of(device) - before - stages.encode;
+    stages.visual_tokens = tokens.front()->layout.tokens();
+
+    const auto& text = pipeline.backbone().description();
+    const bool in_sequence = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
+    const std::vector<TokenLayout> layouts = {tokens.front()->layout};
+    const bool beside = text.output == VLM_OUTPUT_EMBEDDING;
+    // Encoders of short texts take no more than they have positions for.
+    if (text.output != VLM_OUTPUT_LOGITS && text.max_positions > 0)
+        text_tokens = std::min(text_tokens, text.max_positions);
+    const auto segments =
+        segments_for(pipeline, beside ? std::span<const TokenLayout>() : std::span(layouts), text_tokens, in_sequence);
+    for (const auto& segment : segments) stages.text_tokens += static_cast<int64_t>(segment.ids.size());
+    const VisualTokens* const images[] = {tokens.front().get()};
+    const auto shown = beside ? std::span<const VisualTokens* const>() : std::span<const VisualTokens* const>(images);
+    before = work_of(device);
+    const auto context = text.output == VLM_OUTPUT_LOGITS
+                             ? pipeline.backbone().create_context(one.run, segment_tokens(segments) + 1)
+                             : nullptr;
+    const Backbone::Request prefill{context.get(), segments, shown, VLM_LOGITS_LAST};
+    pipeline.backbone().run(one.run, {&prefill, 1}, device.allocator());
+    stages.prefill = work_of(device) - before;
+    if (context) {
+        stages.kv_bytes = pipeline.backbone().state(*context).kv_bytes;
+        before = work_of(device);
+        const Segment next{{1}, -1, 0, 1};
+        const Backbone::Request decode{context.get(), {&next, 1}, {}, VLM_LOGITS_LAST};
+        pipeline.backbone().run(one.run, {&decode, 1}, device.allocator());
+        stages.decode = work_of(device) - before;
+    }
+    stages.scratch_bytes = device.counters().peak_scratch_bytes;
+    return stages;
+}
+
+Work text_prefill(const Pipeline& pipeline, int64_t tokens) {
+    if (pipeline.backbone().description().output != VLM_OUTPUT_LOGITS || tokens < 1) return {};
+    OneRun one(pipeline);
+    const Segment text{std::vector<int32_t>(static_cast<size_t>(tokens), 1), -1, 0, tokens};
+    const Work before = work_of(pipeline.device());
+    const auto context = pipeline.backbone().create_context(one.run, tokens);
+    const Backbone::Request request{context.get(), {&text, 1}, {}, VLM_LOGITS_LAST};
+    pipeline.backbone().run(one.run, {&request, 1}, pipeline.device().allocator());
+    return work_of(pipeline.device()) - before;
+}
+
+std::vector<Fusion> compare_fusion(const Pipeline& pipeline, const Stages& stages, int width, int height) {
+    const auto& text = pipeline.backbone().description();
+    if (text.output != VLM_OUTPUT_LOGITS || text.hidden_size <= 0) return {};
+    constexpr double kLatents = 64, kEvery = 4, kPatch = 30;
+    const auto d = static_cast<double>(text.hidden_size);
+    const auto words = static_cast<double>(stages.text_tokens);
+    const auto layers = static_cast<double>(text.layers);
+    const double pixels = 3.0 * width * height;
+    const auto kv_token = static_cast<double>(text.kv_bytes_per_token);
+    const auto reading = [&](double tokens) { return text_prefill(pipeline, std::llround(tokens)).flops(); };
+    const double limit = text.max_positions > 0 ? static_cast<double>(text.max_positions) : INFINITY;
+    const auto checked = [&](double tokens) { return tokens <= limit ? reading(tokens) : NAN; };
+    const double tower = stages.encode.flops() + stages.connect.flops();
+
+    std::vector<Fusion> kinds;
+    const bool inside = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
+    const double visual = inside ? static_cast<double>(stages.visual_tokens) : static_cast<double>(stages.feature_rows);
+    kinds.push_back(
+        {"projection",
+         inside ? "as this model: its visual tokens in the sequence" : "all features of this tower in the sequence",
+         visual, words + visual, tower, checked(words + visual), (words + visual) * kv_token,
+         pixels / std::max(1.0, visual * d)});
+
+    // A block per `kEvery` layers: q and out on words, k and v on latents, scores and sums, and a gated MLP on words.
+    const double memory = inside ? kLatents : static_cast<double>(stages.visual_tokens);
+    const double blocks = std::max(1.0, std::floor(layers / kEvery));
+    const double dense_per_word = (reading(2) - reading(1)) / layers;  // of one layer, one word more
+    const double cross =
+        blocks * (words * (4 * d * d + dense_per_word * 2 / 3) + memory * 4 * d * d + words * memory * 4 * d);
+    kinds.push_back({"cross-attention",
+                     inside ? "64 latents per picture, a gated block before every 4th layer"
+                            : "as this model: its latents beside the sequence",
+                     memory, words, tower, checked(words) + (inside ? cross : stages.prefill.flops() - reading(words)),
+                     words * kv_token + blocks * memory * kv_token / layers, pixels / (memory * d)});
+
+    const double rows = std::ceil(height / kPatch), columns = std::ceil(width / kPatch);
+    const double patches = rows * (columns + 1);
+    kinds.push_back({"early fusion", "patches of 30 x 30 pixels and a newline per row, one linear layer, no tower",
+                     patches, words + patches, rows * columns * 2 * 3 * kPatch * kPatch * d, checked(words + patches),
+                     (words + patches) * kv_token, pixels / (patches * d)});
+    return kinds;
+}
+
+std::unique_ptr<Pipeline> open_dry(Manifest manifest, OpenOptions options, std::shared_ptr<DryDevice>& device) {
+    device = std::make_shared<DryDevice>(manifest.dtype, manifest.weights);
+    options.device = device;
+    return Pipeline::open(std::move(manifest), options);
+}
+
+}  // namespace vlm::estimate
