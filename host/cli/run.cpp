@@ -37,6 +37,7 @@ GenerationOptions generation_options(const po::variables_map& values, Generation
     if (values.contains("repetition-penalty")) options.repetition_penalty = values["repetition-penalty"].as<double>();
     if (values.contains("seed")) options.seed = values["seed"].as<uint64_t>();
     if (values.contains("prompt-lookup")) options.prompt_lookup = values["prompt-lookup"].as<int64_t>();
+    if (values.contains("grammar")) options.grammar = Grammar::from_file(values["grammar"].as<std::string>());
     if (values.contains("stop")) options.stop = values["stop"].as<std::vector<std::string>>();
     return options;
 }
@@ -91,6 +92,7 @@ int run_command(const Arguments& arguments) {
         "do not generate: log-probability of each token of this answer and the mean loss over it (image and prompt are "
         "read, not scored); TEXT, or @FILE; repeat to compare answers");
     add("score-end", "end-of-sequence belongs to the scored answer");
+    add("grammar", po::value<std::string>(), "file of a GBNF grammar that answers must follow");
     po::options_description output("Output");
     auto out = output.add_options();
     out("json", "one JSON object per image (docs/results.schema.json)");

@@ -66,6 +66,11 @@ const Tokenizer& Checkpoint::tokenizer() const {
     return *tokenizer_;
 }
 
+std::shared_ptr<const TokenTexts> Checkpoint::token_texts() const {
+    std::call_once(token_texts_once_, [this] { token_texts_ = std::make_shared<const TokenTexts>(tokenizer()); });
+    return token_texts_;
+}
+
 std::shared_ptr<const WeightStore> Checkpoint::weights() const {
     if (!weights_) weights_ = WeightStore::open(folder_);
     return weights_;

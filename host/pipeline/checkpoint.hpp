@@ -4,12 +4,14 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "host/json/document.hpp"
+#include "host/pipeline/constraint.hpp"
 #include "host/tokenizer/tokenizer.hpp"
 #include "host/weights/safetensors.hpp"
 
@@ -31,6 +33,8 @@ class Checkpoint {
     bool has_tokenizer() const;
     /** Ids that end a text, from generation_config.json, config.json or the tokenizer. */
     const std::set<int32_t>& eos_ids() const { return eos_ids_; }
+    /** The texts of all tokens, for grammars; made at the first call. */
+    std::shared_ptr<const TokenTexts> token_texts() const;
     /** Maps the weights. */
     std::shared_ptr<const WeightStore> weights() const;
 
@@ -44,6 +48,8 @@ class Checkpoint {
     std::set<int32_t> eos_ids_;
     mutable std::optional<Tokenizer> tokenizer_;
     mutable std::shared_ptr<const WeightStore> weights_;
+    mutable std::once_flag token_texts_once_;
+    mutable std::shared_ptr<const TokenTexts> token_texts_;
 };
 
 }  // namespace vlm

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "host/pipeline/constraint.hpp"
 #include "host/pipeline/prompt.hpp"
 #include "host/pipeline/prompt_lookup.hpp"
 
@@ -73,6 +74,7 @@ struct Active {
 
     Sequence* sequence;
     Sampler sampler;
+    std::optional<ConstrainedChoice> constrained;
     TextStream text;
     int64_t room;  ///< New tokens that may still come.
     bool prompt_read = false;
@@ -90,6 +92,9 @@ class Batch {
         if (!options.ignore_eos) eos_ = pipeline.checkpoint().eos_ids();
         // A sampled token follows the whole distribution, which a guess cannot confirm.
         if (options.temperature == 0) most_guesses_ = options.prompt_lookup;
+        if (options.grammar)
+            constraint_ = std::make_shared<const Constraint>(
+                Constraint{options.grammar, pipeline.checkpoint().token_texts(), pipeline.checkpoint().eos_ids()});
     }
 
     void start(Sequence& sequence) {
@@ -111,6 +116,7 @@ class Batch {
         active_.push_back(std::make_unique<Active>(sequence, Sampler(options_, sequence.stream_index),
                                                    TextStream(pipeline_.checkpoint().tokenizer(), options_.stop),
                                                    room));
+        if (constraint_) active_.back()->constrained.emplace(constraint_);
     }
 
     bool empty() const { return active_.empty(); }
@@ -231,7 +237,9 @@ class Batch {
     void take_token(Active& active, std::span<const float> logits) {
         auto& answer = active.sequence->answer;
         if (active.room <= 0) return finish(active, FinishReason::length, false);
-        const Choice choice = active.sampler.choose(logits, active.sequence->history);
+        const auto& history = active.sequence->history;
+        const Choice choice = active.constrained ? active.constrained->choose(active.sampler, logits, history)
+                                                 : active.sampler.choose(logits, history);
         active.sequence->history.push_back(choice.id);
         if (eos_.contains(choice.id)) return finish(active, FinishReason::stop_token, false);
         bool stopped = false;
@@ -261,6 +269,7 @@ class Batch {
     const StreamCallback& stream_;
     Trace& trace_;
     std::set<int32_t> eos_;
+    std::shared_ptr<const Constraint> constraint_;
     int64_t most_guesses_ = 0;
     std::vector<std::unique_ptr<Active>> active_;
 };

@@ -113,9 +113,16 @@ ImageManifest read_image(json::Value value) {
     return image;
 }
 
-GenerationOptions read_generation(json::Value value) {
+/** GBNF text, or `{"path": "answer.gbnf"}` beside the manifest. */
+std::shared_ptr<const Grammar> read_grammar(json::Value value, const std::filesystem::path& base) {
+    if (!value.is_object()) return Grammar::parse(value.as_string(), "generation.grammar");
+    value.check_keys({"path"});
+    return Grammar::from_file(base / value["path"].as_string());
+}
+
+GenerationOptions read_generation(json::Value value, const std::filesystem::path& base) {
     value.check_keys({"max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop",
-                      "ignore_eos"});
+                      "ignore_eos", "grammar"});
     GenerationOptions options;
     constexpr int64_t kMostTokens = 1 << 20;
     if (const auto v = value.find_set("max_new_tokens")) options.max_new_tokens = v->as_int(0, kMostTokens);
@@ -127,6 +134,7 @@ GenerationOptions read_generation(json::Value value) {
     if (const auto v = value.find_set("seed")) options.seed = v->as_uint64();
     if (const auto v = value.find_set("stop")) options.stop = v->as_strings();
     options.ignore_eos = value.get_or("ignore_eos", false);
+    if (const auto v = value.find_set("grammar")) options.grammar = read_grammar(*v, base);
     return options;
 }
 
@@ -193,7 +201,7 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     manifest.use_template = root.get_or("use_template", true);
     if (const auto v = root.find_set("max_context")) manifest.max_context = v->as_int(1, int64_t{1} << 32);
     if (const auto v = root.find_set("batch")) manifest.batch = v->as_int(1, 4096);
-    if (const auto v = root.find_set("generation")) manifest.generation = read_generation(*v);
+    if (const auto v = root.find_set("generation")) manifest.generation = read_generation(*v, base);
     if (const auto v = root.find_set("budget")) {
         manifest.budget = read_budget(*v, base);
         if (!manifest.token_reducers.empty())

@@ -8,12 +8,14 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "host/compute/weight_policy.hpp"
 #include "host/image/rows.hpp"
 #include "host/json/document.hpp"
+#include "host/pipeline/grammar.hpp"
 #include "host/trust/policy.hpp"
 
 namespace vlm {
@@ -30,6 +32,7 @@ struct GenerationOptions {
     std::vector<std::string> stop;
     bool ignore_eos = false;
     int64_t prompt_lookup = 0;  ///< Most tokens to guess from the text so far; 0: off. Greedy answers only.
+    std::shared_ptr<const Grammar> grammar;  ///< What answers must follow; empty: anything.
 };
 
 /** One stage as the manifest sets it; empty members are left to the recipe. */

@@ -47,8 +47,7 @@ std::string Result::to_json() const {
     }
     writer.member("text", text);
     if (answers.size() == 1) writer.member("finish_reason", finish_reason_name(answers.front().finish));
-    if (answers.size() == 1 && answers.front().confidence >= 0)
-        writer.member("confidence", answers.front().confidence);
+    if (answers.size() == 1 && answers.front().confidence >= 0) writer.member("confidence", answers.front().confidence);
     const auto members = json::Document::from_text(extra, "post-processor output");
     for (const auto& [key, value] : members.root().members()) writer.key(key).raw(value.dump());
     if (!budget.empty()) writer.key("budget").raw(budget);

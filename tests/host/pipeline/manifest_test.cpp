@@ -134,6 +134,16 @@ TEST(Manifest, RefusesWrongTypesAndRanges) {
     }
 }
 
+TEST(Manifest, GrammarsAreTextOrAFile) {
+    const auto options = read(R"({"model": "m", "generation": {"grammar": "root ::= \"yes\" | \"no\""}})").generation;
+    ASSERT_TRUE(options.grammar);
+    EXPECT_EQ(options.grammar->rules().front().size(), 2u);
+    EXPECT_FALSE(read(R"({"model": "m"})").generation.grammar);
+    EXPECT_THAT(refusal(R"({"model": "m", "generation": {"grammar": "root ::= ("}})"),
+                HasSubstr("generation.grammar, line 1"));
+    EXPECT_THROW(read(R"({"model": "m", "generation": {"grammar": {"path": "none.gbnf"}}})"), vlm::Error);
+}
+
 TEST(Manifest, SecondReadingsAreOfRows) {
     const auto image =
         read(R"({"model": "m", "image": {"split": "rows", "reread": {"below": 0.9, "margins": [0.06, 0.3]}}})").image;
