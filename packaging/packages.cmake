@@ -11,7 +11,7 @@ install(FILES ${CMAKE_BINARY_DIR}/vlmhost.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}
 # The folders lie to each other as in the source tree, so that relative paths in the sample's manifest stay right.
 set(VLM_SHARE ${CMAKE_INSTALL_DATADIR}/vlm)
 install(DIRECTORY models/rx-small DESTINATION ${VLM_SHARE}/models COMPONENT models)
-install(FILES samples/medical/medical.json samples/medical/drugs.csv samples/medical/prescription.png
+install(FILES samples/medical/medical.json samples/medical/drugs.csv samples/medical/answer.gbnf samples/medical/prescription.png
         DESTINATION ${VLM_SHARE}/samples/medical COMPONENT models)
 install(DIRECTORY plugins/drug_validator/data DESTINATION ${VLM_SHARE}/plugins/drug_validator COMPONENT models FILES_MATCHING PATTERN "*.csv")
 install(DIRECTORY samples/c samples/python samples/vendor_plugin DESTINATION ${VLM_SHARE}/samples COMPONENT dev

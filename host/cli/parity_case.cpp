@@ -164,7 +164,7 @@ class Folder {
             append(found["logits"], *outputs[0].rows.abi());
             append(found["llm.row_of_logits"], *outputs[0].row_of_output.abi());
         }
-        show_maps(segments, token_pointers, found);
+        show_maps(run, segments, token_pointers, found);
         show_attention(pipeline.backbone().description().layers, found);
         if (!answer.empty()) score(pipeline, segments, token_pointers, answer, hooks, found);
         const auto* ids = expected_->find(case_name(index, "generated_ids"));

@@ -14,14 +14,18 @@ namespace vlm::cli {
 namespace {
 
 /** Row of each position of an image, -1: dropped; the identity when nothing was reduced. */
-std::vector<int32_t> rows_of(const VisualTokens& tokens) {
-    std::vector<int32_t> rows(static_cast<size_t>(tokens.layout.tokens()));
-    std::iota(rows.begin(), rows.end(), 0);
-    if (tokens.map.row_of_position && tokens.map.row_of_position.on_cpu()) {
-        const auto map = tokens.map.row_of_position.span<int32_t>();
-        rows.assign(map.begin(), map.end());
+std::vector<int32_t> rows_of(Run& run, const VisualTokens& tokens) {
+    if (!tokens.map.row_of_position) {
+        std::vector<int32_t> rows(static_cast<size_t>(tokens.layout.tokens()));
+        std::iota(rows.begin(), rows.end(), 0);
+        return rows;
     }
-    return rows;
+    Tensor map(VLM_DTYPE_I32, {tokens.map.row_of_position.dim(0)});
+    const auto& compute = run.compute();
+    run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), tokens.map.row_of_position.abi(), map.abi()),
+              "copy of a token map");
+    const auto rows = map.span<int32_t>();
+    return {rows.begin(), rows.end()};
 }
 
 }  // namespace
@@ -64,7 +68,7 @@ void show_places(std::span<const Segment> segments, std::span<const TokenLayout>
     found["image_grid_hw"] = std::move(grids);
 }
 
-void show_maps(std::span<const Segment> segments, std::span<const VisualTokens* const> images, Found& found) {
+void show_maps(Run& run, std::span<const Segment> segments, std::span<const VisualTokens* const> images, Found& found) {
     Numbers mapping{{}, true}, positions{{}, true}, kept{{}, true}, kept_visual{{}, true};
     std::vector<int64_t> first(images.size(), -1);
     std::set<int64_t> visual;
@@ -80,7 +84,7 @@ void show_maps(std::span<const Segment> segments, std::span<const VisualTokens* 
             rows += images[index]->rows.dim(0);
             for (int64_t row = first[index]; row < rows; ++row) visual.insert(row);
         }
-        const auto map = rows_of(*images[index]);
+        const auto map = rows_of(run, *images[index]);
         for (int64_t i = segment.first; i < segment.first + segment.count; ++i)
             if (map[static_cast<size_t>(i)] >= 0)
                 mapping.values.push_back(static_cast<double>(first[index] + map[static_cast<size_t>(i)]));
@@ -88,7 +92,7 @@ void show_maps(std::span<const Segment> segments, std::span<const VisualTokens* 
     if (!found.contains("vision.patch_to_row")) {
         Numbers rows_of_patches{{}, true};
         for (const auto* image : images)
-            for (const int32_t row : rows_of(*image)) rows_of_patches.values.push_back(row);
+            for (const int32_t row : rows_of(run, *image)) rows_of_patches.values.push_back(row);
         found["vision.patch_to_row"] = std::move(rows_of_patches);
     }
     const auto& left = found["llm.row_of_logits"].values;

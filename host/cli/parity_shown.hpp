@@ -28,7 +28,7 @@ void show_places(std::span<const Segment> segments, std::span<const TokenLayout>
 /** Which row each position lives on when text rows and visual rows are counted in order, and, by `llm.row_of_logits`,
  * which rows and positions a reducer inside the backbone left. `hook.scores` (one number per row) becomes the scores of
  * the visual rows. */
-void show_maps(std::span<const Segment> segments, std::span<const VisualTokens* const> images, Found& found);
+void show_maps(Run& run, std::span<const Segment> segments, std::span<const VisualTokens* const> images, Found& found);
 
 /** From attention weights averaged over heads: who sees whom, and mean and largest weight of the four blocks between
  * visual and text positions. */

@@ -76,10 +76,19 @@ class GrammarReader {
         return known != index_.end() ? known->second : index_[rule] = add_rule();
     }
 
+    /** Whether another alternative follows, perhaps on the next line. */
+    bool next_is_bar() {
+        const size_t here = at_;
+        skip_blank(true);
+        if (at_ < text_.size() && text_[at_] == '|') return true;
+        at_ = here;
+        return false;
+    }
+
     Grammar::Rule read_alternatives(int depth) {
         if (depth > kDeepest) fail("groups are nested too deeply");
         Grammar::Rule rule{read_sequence(depth)};
-        while (at_ < text_.size() && text_[at_] == '|') {
+        while (next_is_bar()) {
             ++at_;
             skip_blank(true);
             rule.push_back(read_sequence(depth));

@@ -62,7 +62,10 @@ TEST(ParityShown, MapsFollowMergedAndPrunedRows) {
     const VisualTokens* images[] = {&image};
     found["llm.row_of_logits"].values = {0, 1, 3, 4, 5};  // row 2, which is position 4, was pruned
     found["hook.scores"].values = {.1, .2, .3, .4, .5, .6};
-    vlm::cli::show_maps(kSegments, images, found);
+    const auto device = vlm::open_device("cpu", {"f32", "f32", 1});
+    const vlm::Listeners quiet;
+    vlm::Run run(device->compute(), &quiet);
+    vlm::cli::show_maps(run, kSegments, images, found);
     EXPECT_THAT(found["llm.mapping"].values, ElementsAre(0, 1, 3, 3, 2, 4, 5));
     EXPECT_THAT(found["llm.final_positions"].values, ElementsAre(0, 1, 2, 3, 5, 6));
     EXPECT_THAT(found["fastv_kept_rows"].values, ElementsAre(1, 3));

@@ -65,8 +65,11 @@ TEST_F(ConstraintTest, AnAnswerMayNotEndEarly) {
 }
 
 TEST_F(ConstraintTest, AGrammarThatNoTokenFollowsIsAnError) {
-    auto choice = choice_of("root ::= \"\\x01\\x02\"");
-    EXPECT_THROW(choice.choose(sampler_, wanting({5}), {}), Error);
+    // The answer is complete, and this vocabulary has no end token.
+    ConstrainedChoice choice(std::make_shared<const Constraint>(
+        Constraint{Grammar::parse("root ::= \"<none/>\"", "test"), checkpoint_.token_texts(), {}}));
+    choice.choose(sampler_, wanting({id("<none/>")}), {});
+    EXPECT_THROW(choice.choose(sampler_, wanting({id("<none/>")}), {}), Error);
 }
 
 }  // namespace

@@ -53,6 +53,12 @@ ws     ::= [ \n]*
     for (const char* bad : {"{", R"({"a" 1})", "[1,]", "[1]]", R"({"a": 1)"}) EXPECT_FALSE(follows(json, bad)) << bad;
 }
 
+TEST(Grammar, AlternativesMayStandOnLinesOfTheirOwn) {
+    const char* grammar = "root ::= \"a\"  # first\n  | \"b\" |\n  \"c\"\n\nother ::= \"d\"\n";
+    for (const char* good : {"a", "b", "c"}) EXPECT_TRUE(follows(grammar, good)) << good;
+    EXPECT_FALSE(follows(grammar, "d"));
+}
+
 TEST(Grammar, ARefusedTextChangesNothing) {
     GrammarState state(Grammar::parse("root ::= \"abc\" | \"abd\"", "test"));
     ASSERT_TRUE(state.advance("ab"));

@@ -83,7 +83,8 @@ TEST(Run, PassesCancelProgressAndTapsOn) {
     EXPECT_THROW(run.poll(), vlm::Error);
     context->progress(context->host, 1, 4);
     EXPECT_EQ(seen, 25u);
-    const vlm_tensor tensor{};
+    vlm_tensor tensor{};
+    tensor.view.device.device_type = VLM_DEVICE_CPU;
     ASSERT_NE(context->tap, nullptr);
     EXPECT_EQ(context->tap(context->host, "llm.layer0", &tensor), VLM_STATUS_OK);
     EXPECT_EQ(tapped, "llm.layer0");

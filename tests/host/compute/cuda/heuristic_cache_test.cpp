@@ -21,7 +21,9 @@ class HeuristicCacheFile : public testing::Test {
         a.workspace_bytes = static_cast<int64_t>(seed) * 1000;
         return a;
     }
-    const fs::path file_ = fs::path(testing::TempDir()) / "heuristics" / "some-gpu.txt";
+    const fs::path file_ =
+        fs::path(testing::TempDir()) /
+        ("heuristics_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name())) / "some-gpu.txt";
 };
 
 TEST_F(HeuristicCacheFile, IsReadBack) {
