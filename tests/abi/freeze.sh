@@ -17,7 +17,9 @@ $cc -std=c11 -O2 -s -I"$folder/include" "$source/tests/abi/mini_host.c" -o "$fol
 python3 "$source/tests/abi/layout.py" probe "$source/abi" >"$folder/probe.c"
 $cc -std=c11 -g -fPIC -shared -I"$folder/include" "$folder/probe.c" -o "$folder/probe.so"
 if command -v abidw >/dev/null; then
-    abidw --no-corpus-path --no-comp-dir-path --no-show-locs "$folder/probe.so" >"$folder/$platform/probe.abi"
+    # The path of the source is of no use to others.
+    abidw --no-corpus-path --no-comp-dir-path --no-show-locs "$folder/probe.so" |
+        sed "s#path='[^']*/tests/abi#path='tests/abi#" >"$folder/$platform/probe.abi"
 fi
 rm "$folder/probe.so"
 echo "froze ABI version $2 for $platform"
