@@ -3,13 +3,13 @@
  */
 #include "host/cli/audit.hpp"
 
-#include <sodium.h>
 #include <vlm/version.h>
 
 #include <array>
 #include <ctime>
 #include <iterator>
 
+#include "host/base/sha256.hpp"
 #include "host/trust/sealed_file.hpp"
 #include "host/weights/safetensors.hpp"
 
@@ -44,14 +44,6 @@ std::string utc_now() {
     return text.data();
 }
 
-std::string sha256_of_text(const std::string& text) {
-    std::array<unsigned char, crypto_hash_sha256_BYTES> hash{};
-    crypto_hash_sha256(hash.data(), reinterpret_cast<const unsigned char*>(text.data()), text.size());
-    std::array<char, 2 * crypto_hash_sha256_BYTES + 1> hex{};
-    sodium_bin2hex(hex.data(), hex.size(), hash.data(), hash.size());
-    return hex.data();
-}
-
 }  // namespace
 
 AuditTrail::AuditTrail(const Pipeline& pipeline) {
@@ -74,7 +66,7 @@ AuditTrail::AuditTrail(const Pipeline& pipeline) {
                {"weights", weights},
                {"plugins", plugins},
                {"options", options}};
-    key_ = sha256_of_text(shared_.dump());
+    key_ = Sha256().add(shared_.dump()).hex();
 }
 
 ordered_json AuditTrail::record(const std::string& image, const std::string& image_sha256, double duration_ms) const {

@@ -4,11 +4,10 @@
  */
 #include "host/pipeline/visual.hpp"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <numeric>
 
+#include "host/base/sha256.hpp"
 #include "host/pipeline/patches.hpp"
 #include "host/pipeline/prompt.hpp"
 
@@ -24,16 +23,8 @@ void VisualCache::put(const std::string& key, std::shared_ptr<const VisualTokens
 }
 
 std::string image_key(const Image& image) {
-    crypto_hash_sha256_state state;
-    crypto_hash_sha256_init(&state);
     const std::array<int32_t, 3> header = {image.width, image.height, image.channels};
-    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(header.data()), sizeof(header));
-    crypto_hash_sha256_update(&state, image.pixels.data(), image.pixels.size());
-    std::array<unsigned char, crypto_hash_sha256_BYTES> hash{};
-    crypto_hash_sha256_final(&state, hash.data());
-    std::array<char, crypto_hash_sha256_BYTES * 2 + 1> text{};
-    sodium_bin2hex(text.data(), text.size(), hash.data(), hash.size());
-    return text.data();
+    return Sha256().add(std::span<const int32_t>(header)).add(std::span<const uint8_t>(image.pixels)).hex();
 }
 
 std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<const NamedImage* const> images,

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "host/base/error.hpp"
+#include "host/base/sha256.hpp"
 
 namespace vlm {
 namespace {
@@ -75,11 +76,8 @@ KeyLine read_line(const fs::path& path) {
 }  // namespace
 
 std::string PublicKey::id() const {
-    std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
-    crypto_hash_sha256(digest.data(), bytes.data(), bytes.size());
-    constexpr size_t kBytes = 8;
-    std::array<char, 2 * kBytes + 1> text{};
-    return sodium_bin2hex(text.data(), text.size(), digest.data(), kBytes);
+    constexpr size_t kDigits = 16;
+    return Sha256().add(std::span<const unsigned char>(bytes)).hex().substr(0, kDigits);
 }
 
 std::string PublicKey::line() const {

@@ -4,12 +4,10 @@
 #include "host/trust/sealed_file.hpp"
 
 #include <fcntl.h>
-#include <sodium.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -17,6 +15,7 @@
 #include <vector>
 
 #include "host/base/error.hpp"
+#include "host/base/sha256.hpp"
 
 namespace vlm {
 namespace {
@@ -39,8 +38,7 @@ int open_to_read(const std::filesystem::path& path) {
 /** Reads `path` to its end, hashes it and shows each piece. */
 std::string hash(const std::filesystem::path& path, const std::function<void(const char* bytes, size_t size)>& piece) {
     const int fd = open_to_read(path);
-    crypto_hash_sha256_state state;
-    crypto_hash_sha256_init(&state);
+    Sha256 state;
     std::vector<char> buffer(kPiece);
     try {
         while (true) {
@@ -48,8 +46,7 @@ std::string hash(const std::filesystem::path& path, const std::function<void(con
             if (got < 0 && errno == EINTR) continue;
             if (got < 0) throw data_loss(path.string() + ": cannot be read: " + std::strerror(errno));
             if (got == 0) break;
-            crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(buffer.data()),
-                                      static_cast<unsigned long long>(got));
+            state.add(std::string_view(buffer.data(), static_cast<size_t>(got)));
             piece(buffer.data(), static_cast<size_t>(got));
         }
     } catch (...) {
@@ -57,10 +54,7 @@ std::string hash(const std::filesystem::path& path, const std::function<void(con
         throw;
     }
     close(fd);
-    std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
-    crypto_hash_sha256_final(&state, digest.data());
-    std::array<char, 2 * crypto_hash_sha256_BYTES + 1> text{};
-    return sodium_bin2hex(text.data(), text.size(), digest.data(), digest.size());
+    return state.hex();
 }
 
 void write_all(int fd, const char* bytes, size_t size) {

@@ -4,18 +4,17 @@
 #include "host/weights/mapped_file.hpp"
 
 #include <fcntl.h>
-#include <sodium.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "host/base/error.hpp"
+#include "host/base/sha256.hpp"
 
 namespace vlm {
 namespace {
@@ -101,19 +100,15 @@ void MappedFile::read(uint64_t offset, void* out, uint64_t bytes) const {
 }
 
 std::string MappedFile::sha256() const {
-    crypto_hash_sha256_state state;
-    crypto_hash_sha256_init(&state);
+    Sha256 hash;
     std::vector<unsigned char> buffer(size_t{1} << 20);
     for (uint64_t offset = 0; offset < size_;) {
         const uint64_t bytes = std::min<uint64_t>(buffer.size(), size_ - offset);
         read(offset, buffer.data(), bytes);
-        crypto_hash_sha256_update(&state, buffer.data(), bytes);
+        hash.add(std::span<const unsigned char>(buffer.data(), bytes));
         offset += bytes;
     }
-    std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
-    crypto_hash_sha256_final(&state, digest.data());
-    std::array<char, 2 * crypto_hash_sha256_BYTES + 1> text{};
-    return sodium_bin2hex(text.data(), text.size(), digest.data(), digest.size());
+    return hash.hex();
 }
 
 void MappedFile::check_unchanged() const {

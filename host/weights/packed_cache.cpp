@@ -5,7 +5,6 @@
 #include "host/weights/packed_cache.hpp"
 
 #include <fcntl.h>
-#include <sodium.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 
 #include "host/base/cache_folder.hpp"
 #include "host/base/log.hpp"
+#include "host/base/sha256.hpp"
 #include "host/base/thread_pool.hpp"
 #include "host/json/document.hpp"
 #include "host/json/writer.hpp"
@@ -42,22 +42,8 @@ void tell(const std::string& text) {
     log_message(VLM_LOG_INFO, "packed weights", text);
 }
 
-std::string hash_text(crypto_hash_sha256_state& state) {
-    std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
-    crypto_hash_sha256_final(&state, digest.data());
-    std::array<char, 2 * crypto_hash_sha256_BYTES + 1> text{};
-    return sodium_bin2hex(text.data(), text.size(), digest.data(), digest.size());
-}
-
-std::string hash_of(const std::string& text) {
-    crypto_hash_sha256_state state;
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(text.data()), text.size());
-    return hash_text(state);
-}
-
-void hash_number(crypto_hash_sha256_state& state, uint64_t number) {
-    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(&number), sizeof(number));
+void hash_number(Sha256& hash, uint64_t number) {
+    hash.add(std::span<const uint64_t>(&number, 1));
 }
 
 /** Sum, and sum of sums, of eight columns of words: as fast as memory, and no exchange, loss or change of words goes
@@ -102,8 +88,7 @@ uint64_t round_up(uint64_t value, uint64_t step) {
 
 std::string fingerprint(const WeightStore& store) {
     constexpr uint64_t kSample = 4096;
-    crypto_hash_sha256_state state;
-    crypto_hash_sha256_init(&state);
+    Sha256 state;
     for (const MappedFile& file : store.files()) {
         struct stat info {};
         if (fstat(file.fd(), &info) == 0) {
@@ -113,8 +98,7 @@ std::string fingerprint(const WeightStore& store) {
         hash_number(state, file.size());
     }
     for (const TensorView& tensor : store.tensors()) {
-        crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(tensor.name.data()),
-                                  tensor.name.size());
+        state.add(tensor.name);
         hash_number(state, tensor.file);
         hash_number(state, tensor.file_offset);
         hash_number(state, tensor.dtype);
@@ -123,18 +107,18 @@ std::string fingerprint(const WeightStore& store) {
             reinterpret_cast<const unsigned char*>(store.files()[tensor.file].data()) + tensor.file_offset;
         const uint64_t size = std::min(kSample, tensor.nbytes);
         for (const uint64_t at : {uint64_t{0}, (tensor.nbytes - size) / 2, tensor.nbytes - size})
-            crypto_hash_sha256_update(&state, data + at, size);
+            state.add(std::span(data + at, size));
     }
-    return hash_text(state);
+    return state.hex();
 }
 
 PackedCache::PackedCache(const fs::path& folder, const std::string& fingerprint, const std::string& layout,
                          uint64_t expected_bytes)
     : expected_bytes_(expected_bytes) {
-    key_ = hash_of(fingerprint + "\n" + layout);
+    key_ = Sha256().add(fingerprint + "\n" + layout).hex();
     constexpr size_t kDigits = 16;
-    layout_suffix_ = "-" + hash_of(layout).substr(0, kDigits) + ".bin";
-    file_ = folder / ("packed-" + hash_of(fingerprint).substr(0, kDigits) + layout_suffix_);
+    layout_suffix_ = "-" + Sha256().add(layout).hex().substr(0, kDigits) + ".bin";
+    file_ = folder / ("packed-" + Sha256().add(fingerprint).hex().substr(0, kDigits) + layout_suffix_);
     try {
         if (open_existing()) return;
     } catch (const std::exception& error) {
@@ -296,7 +280,8 @@ fs::path packed_cache_folder(const std::string& choice, const fs::path& model) {
     if (access(model.c_str(), W_OK) == 0) return model / ".vlmhost";
     std::error_code ignored;
     constexpr size_t kDigits = 16;
-    return cache_folder() / "packed" / hash_of(fs::weakly_canonical(model, ignored).string()).substr(0, kDigits);
+    return cache_folder() / "packed" /
+           Sha256().add(fs::weakly_canonical(model, ignored).string()).hex().substr(0, kDigits);
 }
 
 }  // namespace vlm
