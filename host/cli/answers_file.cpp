@@ -66,10 +66,6 @@ void AnswersFile::append(const ordered_json& result) {
     remember(result);
 }
 
-std::vector<ordered_json> AnswersFile::results() const {
-    return results_;
-}
-
 void AnswersFile::remember(ordered_json result) {
     const std::string image = result["image"].dump();
     if (!result.contains("error"))

@@ -27,7 +27,7 @@ class AnswersFile {
     void append(const nlohmann::ordered_json& result);
 
     /** All lines, of earlier runs too; of several for one `image` only the last. In order of first appearance. */
-    std::vector<nlohmann::ordered_json> results() const;
+    const std::vector<nlohmann::ordered_json>& results() const { return results_; }
 
   private:
     void remember(nlohmann::ordered_json result);

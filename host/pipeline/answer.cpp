@@ -76,9 +76,11 @@ class Answering {
     void read_again(const std::vector<Request>& requests, std::vector<Sequence>& sequences,
                     const std::vector<size_t>& request_of) {
         if (pipeline_.manifest().image.reread.below <= 0 || rows_.empty()) return;
+        std::vector<std::string> prompts;
+        for (const auto& request : requests) prompts.push_back(pipeline_.render_prompt(request));
         std::vector<ReadRow> rows;
         for (size_t i = 0; i < sequences.size(); ++i)
-            rows.push_back({&rows_[i], &sequences[i], pipeline_.render_prompt(requests[request_of[i]])});
+            rows.push_back({&rows_[i], &sequences[i], &prompts[request_of[i]]});
         reread(pipeline_, run_, hooks_, rows, options_, trace_);
     }
 

@@ -37,7 +37,7 @@ struct Reading {
 
 /** A row while it is read again. */
 struct Doubt {
-    Sequence* sequence;
+    ReadRow row;
     std::vector<View> views;  ///< The first is the one that was read already.
     std::vector<Reading> readings;
 };
@@ -55,26 +55,25 @@ class Rereading {
     Rereading(const Pipeline& pipeline, Run& run, Trace& trace) : pipeline_(pipeline), run_(run), trace_(trace) {}
 
     void add(const ReadRow& row) {
-        Doubt doubt{row.sequence, {{row.sequence->images.front(), row.sequence->segments}}, {}};
+        Doubt doubt{row, {{row.sequence->images.front(), row.sequence->segments}}, {}};
         doubt.readings.push_back({generated_ids(*row.sequence), row.sequence->answer, {}});
         doubts_.push_back(std::move(doubt));
-        prompts_.push_back(row.prompt);
-        parts_.push_back(row.part);
     }
 
     /** Cuts all rows with one more margin and reads them. */
     void read(HookService& hooks, double margin, const GenerationOptions& options) {
         std::vector<NamedImage> images;
-        for (const auto* part : parts_) images.push_back(cut_again(*part, pipeline_.manifest().image, margin));
+        for (const auto& doubt : doubts_)
+            images.push_back(cut_again(*doubt.row.part, pipeline_.manifest().image, margin));
         std::vector<const NamedImage*> pointers;
         for (const auto& image : images) pointers.push_back(&image);
         VisualStage visual{pipeline_, run_, hooks, trace_};
-        const auto tokens = visual.encode(pointers, prompts_.front(), nullptr);
+        const auto tokens = visual.encode(pointers, *doubts_.front().row.prompt, nullptr);
         std::vector<Sequence> sequences(doubts_.size());
         for (size_t i = 0; i < doubts_.size(); ++i) {
             const std::vector layouts{tokens[i]->layout};
-            sequences[i].segments =
-                build_prompt(prompts_[i], layouts, pipeline_.recipe().prompt, pipeline_.checkpoint().tokenizer(), true);
+            sequences[i].segments = build_prompt(*doubts_[i].row.prompt, layouts, pipeline_.recipe().prompt,
+                                                 pipeline_.checkpoint().tokenizer(), true);
             sequences[i].images = {tokens[i]};
             doubts_[i].views.push_back({tokens[i], sequences[i].segments});
         }
@@ -109,7 +108,7 @@ class Rereading {
             const auto views = static_cast<double>(doubt.views.size());
             for (size_t t = 0; t < best->answer.tokens.size(); ++t)
                 best->answer.tokens[t].log_probability = static_cast<float>(best->sums[t] / views);
-            doubt.sequence->answer = std::move(best->answer);
+            doubt.row.sequence->answer = std::move(best->answer);
         }
     }
 
@@ -152,8 +151,6 @@ class Rereading {
     Run& run_;
     Trace& trace_;
     std::vector<Doubt> doubts_;
-    std::vector<std::string> prompts_;
-    std::vector<const PagePart*> parts_;
 };
 
 }  // namespace

@@ -22,7 +22,7 @@ namespace vlm {
 struct ReadRow {
     const PagePart* part = nullptr;
     Sequence* sequence = nullptr;
-    std::string prompt;
+    const std::string* prompt = nullptr;
 };
 
 /** Whether the least probable token of an answer is below `probability`. */

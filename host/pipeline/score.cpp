@@ -102,7 +102,7 @@ std::vector<Score> score_answers(const Pipeline& pipeline, const Request& reques
         throw unimplemented("an answer is scored on whole images; remove image.split_rows from the manifest");
     Trace own;
     HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-    Run run(pipeline.device().compute(), &listeners, hooks.abi());
+    Run run(pipeline.device().compute(), &listeners, hooks.abi(), pipeline.device().stream());
     hooks.bind(&run);
     const std::string prompt = pipeline.render_prompt(request);
     std::vector<const NamedImage*> images;
