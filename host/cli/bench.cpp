@@ -46,6 +46,7 @@ po::options_description bench_options() {
     add("batches", po::value<std::string>()->default_value("1,4,8"), "sequences that decode together");
     add("starts", po::value<int>()->default_value(3), "processes to start for the time to the first token");
     add("first-token", "open, make one token, and tell the times as JSON");
+    add("serve", "measure what standard input asks for, one JSON object a line (tools/bench/peers)");
     add_sweep_options(options);
     return options;
 }
@@ -122,6 +123,7 @@ int bench_command(const Arguments& arguments) {
         if ((*values)[name].as<int64_t>() < 1) throw invalid_argument(std::string("--") + name + " must be at least 1");
     if (values->contains("sweep")) return bench_sweep(*values);
     if (values->contains("first-token")) return bench_first_token(*values);
+    if (values->contains("serve")) return bench_serve(*values);
     if (values->contains("scaling")) return bench_scaling(*values);
     if (values->contains("shape") || values->contains("stages")) return bench_stages(arguments, *values);
     if (values->contains("compare")) throw invalid_argument("--compare needs --shape or --stages");

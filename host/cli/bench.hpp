@@ -17,6 +17,13 @@ int bench_stages(const Arguments& arguments, const po::variables_map& values);
 /** Time against prompt length, image size, batch and threads. */
 int bench_scaling(const po::variables_map& values);
 
+/** Answers requests on standard input, one JSON object a line, until it ends: {"stage": "encode" | "prefill" | "first
+ *  token" | "decode" | …, "runs": n (0: one call that nothing precedes), "batch": n, "steps": n} with {"ms": [...],
+ * "flops", "bytes", "peak_mb"}, and
+ *  {"stage": "machine"} with what the machine can do now. The first line that it prints tells about itself.
+ *  @throws Error INVALID_ARGUMENT for a request that it does not understand. */
+int bench_serve(const po::variables_map& values);
+
 /** Opens the pipeline, makes one token, and prints the times as JSON: what bench_stages starts as a process of its own.
  */
 int bench_first_token(const po::variables_map& values);

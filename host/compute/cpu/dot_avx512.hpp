@@ -33,14 +33,16 @@ struct DotAvx512 {
     static F scales(const uint8_t* p, B base) {
         return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(widened(p), 19), base));
     }
-    static F zeros(const uint8_t* p) { return _mm512_mul_ps(_mm512_cvtepi32_ps(widened(p)), _mm512_set1_ps(0.0625f)); }
+    /** Zero points as factors of a row's offsets, which are -128 times the sum: 1 / (16 * 128). */
+    static F zeros(const uint8_t* p) { return _mm512_mul_ps(_mm512_cvtepi32_ps(widened(p)), _mm512_set1_ps(0x1p-11f)); }
+    static F whole(const std::byte* p) { return _mm512_cvtepi32_ps(broadcast(p)); }
+    static F spread(const std::byte* p) { return _mm512_castsi512_ps(broadcast(p)); }
     static F half(const uint16_t* p) {
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     }
     static F set(float x) { return _mm512_set1_ps(x); }
     static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-    static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
     static void store(float* p, F x) { _mm512_storeu_ps(p, x); }
 };
 

@@ -22,13 +22,13 @@ struct Dot {
     template <int Bits>
     struct Sum {
         int32_t total;
-        static Sum zero() { return {0}; }
+        static Sum begin(const std::byte* offset) { return {Bits == 8 ? static_cast<int32_t>(load(offset)) : 0}; }
         void add(B codes, B x) {
             for (int shift = 0; shift < 32; shift += 8)
                 total +=
                     static_cast<int32_t>(codes >> shift & 255u) * static_cast<int8_t>(static_cast<uint8_t>(x >> shift));
         }
-        F value() const { return static_cast<float>(total); }
+        F value(const std::byte*) const { return static_cast<float>(total); }
     };
 
     static B load(const void* p) {
@@ -46,12 +46,18 @@ struct Dot {
         __builtin_memcpy(&scale, &bits, sizeof(scale));
         return scale;
     }
-    static F zeros(const uint8_t* p) { return static_cast<float>(*p) * 0.0625f; }
+    /** Zero points as factors of a row's offsets, which are -128 times the sum: 1 / (16 * 128). */
+    static F zeros(const uint8_t* p) { return static_cast<float>(*p) * 0x1p-11f; }
+    static F whole(const std::byte* p) { return static_cast<float>(static_cast<int32_t>(load(p))); }
+    static F spread(const std::byte* p) {
+        F value;
+        __builtin_memcpy(&value, p, sizeof(value));
+        return value;
+    }
     static F half(const uint16_t* p) { return vlm::cpu::f16_to_float(*p); }
     static F set(float x) { return x; }
     static F mul(F a, F b) { return a * b; }
     static F fma(F a, F b, F c) { return std::fma(a, b, c); }
-    static F fnma(F a, F b, F c) { return c - a * b; }
     static void store(float* p, F x) { *p = x; }
 };
 

@@ -23,15 +23,16 @@ struct Dot : DotAvx2 {
     template <int Bits>
     struct Sum {
         B pairs, high_pairs;
-        static Sum zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+        static Sum begin(const std::byte*) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
         void add(B codes, B x) {
             pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(Bits == 4 ? codes : low(codes), x));
             if constexpr (Bits == 8) high_pairs = _mm256_add_epi16(high_pairs, _mm256_maddubs_epi16(high(codes), x));
         }
-        F value() const {
+        F value([[maybe_unused]] const std::byte* offset) const {
             B total = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
             if constexpr (Bits == 8)
-                total = _mm256_add_epi32(total, _mm256_madd_epi16(high_pairs, _mm256_set1_epi16(16)));
+                total = _mm256_add_epi32(_mm256_add_epi32(total, broadcast(offset)),
+                                         _mm256_madd_epi16(high_pairs, _mm256_set1_epi16(16)));
             return _mm256_cvtepi32_ps(total);
         }
     };

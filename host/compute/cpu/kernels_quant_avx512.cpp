@@ -29,15 +29,16 @@ struct Dot : DotAvx512 {
     template <int Bits>
     struct Sum {
         B pairs, high_pairs;
-        static Sum zero() { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
+        static Sum begin(const std::byte*) { return {_mm512_setzero_si512(), _mm512_setzero_si512()}; }
         void add(B codes, B x) {
             pairs = _mm512_add_epi16(pairs, _mm512_maddubs_epi16(Bits == 4 ? codes : low(codes), x));
             if constexpr (Bits == 8) high_pairs = _mm512_add_epi16(high_pairs, _mm512_maddubs_epi16(high(codes), x));
         }
-        F value() const {
+        F value([[maybe_unused]] const std::byte* offset) const {
             B total = _mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
             if constexpr (Bits == 8)
-                total = _mm512_add_epi32(total, _mm512_madd_epi16(high_pairs, _mm512_set1_epi16(16)));
+                total = _mm512_add_epi32(_mm512_add_epi32(total, broadcast(offset)),
+                                         _mm512_madd_epi16(high_pairs, _mm512_set1_epi16(16)));
             return _mm512_cvtepi32_ps(total);
         }
     };

@@ -25,12 +25,12 @@ namespace {
 
 /** vpdpbusd: four products and their sum per lane in one instruction. */
 struct Dot : DotAvx512 {
-    template <int>
+    template <int Bits>
     struct Sum {
         B total;
-        static Sum zero() { return {_mm512_setzero_si512()}; }
+        static Sum begin(const std::byte* offset) { return {Bits == 8 ? broadcast(offset) : _mm512_setzero_si512()}; }
         void add(B codes, B x) { total = _mm512_dpbusd_epi32(total, codes, x); }
-        F value() const { return _mm512_cvtepi32_ps(total); }
+        F value(const std::byte*) const { return _mm512_cvtepi32_ps(total); }
     };
 };
 

@@ -19,12 +19,12 @@ namespace {
 
 /** vpdpbusd, encoded for machines without AVX-512. */
 struct Dot : DotAvx2 {
-    template <int>
+    template <int Bits>
     struct Sum {
         B total;
-        static Sum zero() { return {_mm256_setzero_si256()}; }
+        static Sum begin(const std::byte* offset) { return {Bits == 8 ? broadcast(offset) : _mm256_setzero_si256()}; }
         void add(B codes, B x) { total = _mm256_dpbusd_avx_epi32(total, codes, x); }
-        F value() const { return _mm256_cvtepi32_ps(total); }
+        F value(const std::byte*) const { return _mm256_cvtepi32_ps(total); }
     };
 };
 

@@ -51,8 +51,8 @@ struct QuantLayout {
     constexpr int64_t bytes() const { return codes() + groups * group_bytes(); }
 };
 
-/** One row of quantised activations: codes `[depth]` int8, then f32 scales `[groups]`, then f32 sums of codes
- * `[groups]`. Bytes per row, a multiple of 64.
+/** One row of quantised activations: codes `[depth]` int8, then f32 scales `[groups]`, then int32 `[groups]` of -128
+ * times the sum of the group's codes, which is what the zero point of 8 bits adds. Bytes per row, a multiple of 64.
  *  @param depth  padded depth. */
 constexpr int64_t quant_row_bytes(int64_t depth) {
     return (depth + depth / kQuantGroup * 8 + 63) / 64 * 64;

@@ -246,7 +246,7 @@ void dequantise(const std::byte* panel, const QuantLayout& layout, int64_t begin
 }
 
 /** One group of activations, all 32 of them. */
-void quantise_activations(const float* x, int8_t* codes, float& scale, float& sum) {
+void quantise_activations(const float* x, int8_t* codes, float& scale, int32_t& offset) {
     uint32_t top = 0;
     for (int i = 0; i < kDepths; ++i) {
         const uint32_t magnitude = bits_of(x[i]) & 0x7FFFFFFFu;
@@ -256,7 +256,7 @@ void quantise_activations(const float* x, int8_t* codes, float& scale, float& su
     const float largest = float_of(top);
     const bool finite = top < kInfinity;
     scale = finite ? (largest < smallest ? 0.0f : largest * (1.0f / 127.0f)) : float_of(kInfinity | 0x400000u);
-    sum = 0.0f;
+    offset = 0;
     if (!finite || largest < smallest) {
         for (int i = 0; i < kDepths; ++i) codes[i] = 0;
         return;
@@ -268,21 +268,21 @@ void quantise_activations(const float* x, int8_t* codes, float& scale, float& su
         codes[i] = static_cast<int8_t>(code);
         total += code;
     }
-    sum = static_cast<float>(total);
+    offset = -128 * total;
 }
 
 void quantise_row(const float* x, int64_t n, int64_t depth, std::byte* row) {
     auto* codes = reinterpret_cast<int8_t*>(row);
     auto* scales = reinterpret_cast<float*>(row + depth);
-    float* sums = scales + depth / kQuantGroup;
+    auto* offsets = reinterpret_cast<int32_t*>(scales + depth / kQuantGroup);
     for (int64_t k = 0, g = 0; k < depth; k += kQuantGroup, ++g) {
         if (k + kQuantGroup <= n) {
-            quantise_activations(x + k, codes + k, scales[g], sums[g]);
+            quantise_activations(x + k, codes + k, scales[g], offsets[g]);
             continue;
         }
         float last[kDepths] = {};
         for (int64_t i = k; i < n; ++i) last[i - k] = x[i];
-        quantise_activations(last, codes + k, scales[g], sums[g]);
+        quantise_activations(last, codes + k, scales[g], offsets[g]);
     }
 }
 

@@ -1,39 +1,26 @@
-"""PyTorch with transformers: the stages of one model as JSON. Run by peers.py, in its virtual environment.
+"""PyTorch with transformers, bf16 and SDPA (see serve.py).
 
-The same work as `vlmhost bench`: one image, a prompt of a given length whose last row alone gets logits, and single
-steps of decoding behind a prompt of that length.
+The checkpoint that vlmhost wrote is loaded as it is. The same work as `vlmhost bench`: the tower runs up to the layer
+whose features are used, a prompt's last row alone gets logits, and single steps of decoding follow a prompt.
 """
 import argparse
-import json
-import statistics
+import copy
 import time
 
 import torch
 import transformers
 
-
-def measure(call, runs):
-    """Times of `runs` calls in ms, after one that does not count."""
-    times = []
-    for _ in range(runs + 1):
-        begin = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - begin) * 1e3)
-    return times[1:]
+from serve import serve, timed
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True, help="checkpoint folder")
-    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--context", type=int, default=640)
-    parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--batches", default="1,4,8")
     parser.add_argument("--threads", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.threads > 0:
         torch.set_num_threads(arguments.threads)
-
     begin = time.perf_counter()
     model = transformers.AutoModelForImageTextToText.from_pretrained(
         arguments.model, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
@@ -41,32 +28,46 @@ def main():
     size = model.config.vision_config.image_size
     pixels = torch.rand(1, 3, size, size, dtype=torch.bfloat16)
     text = model.config.text_config
-    tower, language, head = model.model.vision_tower, model.model.language_model, model.lm_head
-    stages = {}
+    inner = model.model
+    tower, projector, language, head = (inner.vision_tower, inner.multi_modal_projector, inner.language_model,
+                                        model.lm_head)
+    layers = model.config.vision_config.num_hidden_layers + 1 + model.config.vision_feature_layer
+    transformer = getattr(tower, "vision_model", tower)
+    transformer.encoder.layers = transformer.encoder.layers[:layers]
+    prompt = torch.randn(1, arguments.context, text.hidden_size, dtype=torch.bfloat16)
+
+    def encode():
+        return tower(pixels).last_hidden_state
+
+    def prefill(embeddings=prompt, cache=None):
+        out = language(inputs_embeds=embeddings, past_key_values=cache, use_cache=True)
+        return head(out.last_hidden_state[:, -1:])
+
+    def first_token():
+        visual = projector(encode()[:, 1:])
+        prefill(torch.cat([prompt[:, visual.shape[1]:], visual], 1))
+
+    read = transformers.DynamicCache(config=text)  # the prompt, for decode
+
+    def decode(request):
+        batch = request["batch"]
+        if read.get_seq_length() == 0:
+            prefill(cache=read)
+        cache = copy.deepcopy(read)
+        cache.batch_repeat_interleave(batch)
+        token = torch.randn(batch, 1, text.hidden_size, dtype=torch.bfloat16)
+
+        def step():
+            out = language(inputs_embeds=token, past_key_values=cache, use_cache=True)
+            return head(out.last_hidden_state)
+
+        return timed(step, request["steps"])
+
     with torch.inference_mode():
-        stages["encode"] = measure(lambda: tower(pixels, output_hidden_states=True), arguments.runs)
-        prompt = torch.randn(1, arguments.context, text.hidden_size, dtype=torch.bfloat16)
-
-        def prefill(cache=None, batch=1):
-            out = language(inputs_embeds=prompt.expand(batch, -1, -1), past_key_values=cache, use_cache=True)
-            return head(out.last_hidden_state[:, -1:])
-
-        stages[f"prefill {arguments.context}"] = measure(prefill, arguments.runs)
-        for batch in map(int, arguments.batches.split(",")):
-            cache = transformers.DynamicCache(config=text)
-            prefill(cache, batch)
-            token = torch.randn(batch, 1, text.hidden_size, dtype=torch.bfloat16)
-
-            def step():
-                out = language(inputs_embeds=token, past_key_values=cache, use_cache=True)
-                return head(out.last_hidden_state)
-
-            stages[f"decode x{batch}"] = measure(step, arguments.steps)
-    with open("/proc/self/status") as status:
-        peak = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-    print(json.dumps({"versions": {"torch": torch.__version__, "transformers": transformers.__version__},
-                      "threads": torch.get_num_threads(), "load_ms": load_ms, "peak_mb": peak,
-                      "stages": {name: statistics.median(times) for name, times in stages.items()}}))
+        serve({"name": "PyTorch", "load_ms": load_ms, "threads": torch.get_num_threads(),
+               "versions": {"torch": torch.__version__, "transformers": transformers.__version__}},
+              {"encode": lambda r: timed(encode, r["runs"]), "prefill": lambda r: timed(prefill, r["runs"]),
+               "first token": lambda r: timed(first_token, r["runs"]), "decode": decode})
 
 
 if __name__ == "__main__":
