@@ -8,6 +8,7 @@
 #include <vlm/connector.h>
 #include <vlm/vision_encoder.h>
 
+#include <algorithm>
 #include <clocale>
 #include <csignal>
 #include <cstring>
@@ -202,6 +203,7 @@ struct ProcessState {
     std::string locale;
     std::array<char, 4096> folder{};
     int open_files = 0;
+    std::vector<std::string> environment;
 
     ProcessState() {
         for (size_t signal = 1; signal < handlers.size(); ++signal) {
@@ -213,6 +215,8 @@ struct ProcessState {
         if (getcwd(folder.data(), folder.size()) == nullptr) folder[0] = '\0';
         constexpr int kFiles = 256;
         for (int fd = 0; fd < kFiles; ++fd) open_files += fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+        for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) environment.emplace_back(*entry);
+        std::sort(environment.begin(), environment.end());
     }
 };
 
@@ -225,6 +229,10 @@ void process_stays_as_it_was(const CheckOptions& all_options) {
     must(before.handlers == after.handlers, "installs a signal handler; signals belong to the application");
     must(before.locale == after.locale, "changes the locale of the process to " + after.locale);
     must(before.folder == after.folder, "changes the working folder of the process");
+    for (const auto& entry : after.environment)
+        must(std::binary_search(before.environment.begin(), before.environment.end(), entry),
+             "sets the environment variable " + entry.substr(0, entry.find('=')));
+    must(before.environment.size() == after.environment.size(), "removes a variable from the environment");
     must(before.open_files == after.open_files, "leaves " + std::to_string(after.open_files - before.open_files) +
                                                     " files open after the component was destroyed");
 }
@@ -232,10 +240,11 @@ void process_stays_as_it_was(const CheckOptions& all_options) {
 }  // namespace
 
 std::vector<Rule> component_rules() {
-    return {{"VLM-P-07", "create refuses what it cannot use, with a reason", create_refuses_nonsense},
-            {"VLM-P-08", "reads and writes structs of other sizes than its own", structs_of_any_size},
-            {"VLM-P-09", "destroy frees everything and takes NULL", leaks_nothing},
-            {"VLM-P-12", "leaves signals, locale, working folder and files alone", process_stays_as_it_was}};
+    return {
+        {"VLM-P-07", "create refuses what it cannot use, with a reason", create_refuses_nonsense},
+        {"VLM-P-08", "reads and writes structs of other sizes than its own", structs_of_any_size},
+        {"VLM-P-09", "destroy frees everything and takes NULL", leaks_nothing},
+        {"VLM-P-12", "leaves signals, locale, working folder, environment and files alone", process_stays_as_it_was}};
 }
 
 }  // namespace vlm

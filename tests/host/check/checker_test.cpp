@@ -86,6 +86,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"create_exits", "VLM-P-12", "ended the process with status 0"},
         Fault{"leaks", "VLM-P-09", "bytes are lost"}, Fault{"destroy_null_crashes", "VLM-P-09", "crashed"},
         Fault{"prints", "VLM-P-11", "Hello from a plugin!"}, Fault{"takes_signals", "VLM-P-12", "signal handler"},
+        Fault{"sets_environment", "VLM-P-12", "environment variable OMP_NUM_THREADS"},
         Fault{"reduce_overruns", "VLM-P-13", "outside of 'groups'"},
         Fault{"reduce_writes_input", "VLM-P-13", "into its input"}, Fault{"reduce_bad_group", "VLM-P-14", "into group"},
         Fault{"reduce_empty_group", "VLM-P-14", "empty"}, Fault{"reduce_too_many", "VLM-P-14", "groups of"},
