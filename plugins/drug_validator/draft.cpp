@@ -45,8 +45,15 @@ bool strengths_agree(const Draft& a, const Draft& b) {
     return !a.dosage || !b.dosage || same_strength(*a.dosage, *b.dosage);
 }
 
+/** Whether both print the same numbers, whatever their units. */
+bool same_numbers(const Dosage& a, const Dosage& b) {
+    return std::equal(a.amounts.begin(), a.amounts.end(), b.amounts.begin(), b.amounts.end(),
+                      [](const Quantity& p, const Quantity& q) { return p.value == q.value; });
+}
+
 /** Moves what @p from knows into @p to. */
 void absorb(Draft& to, Draft& from) {
+    if (!strengths_agree(to, from)) to.other_dosage = from.found.printed_dosage;
     if (to.found.also_printed.empty() && to.found.printed != from.found.printed)
         to.found.also_printed = from.found.printed;
     if (!to.dosage && from.dosage) {
@@ -97,13 +104,19 @@ Outcome judge_row(Draft& a, Draft& b, double certain) {
 }
 
 Outcome judge(Draft& a, Draft& b, double certain) {
-    if (!strengths_agree(a, b)) return Outcome::keep_both;
+    const bool translated = same_row(a, b) && is_korean(a) != is_korean(b);
+    if (!strengths_agree(a, b)) {
+        const bool unit_misread =
+            translated && a.match.drug && a.match.drug == b.match.drug && same_numbers(*a.dosage, *b.dosage);
+        if (!unit_misread) return Outcome::keep_both;
+        return surer(a, b) ? Outcome::first : Outcome::second;
+    }
     if (same_place(a, b)) {
         const bool same = a.match.drug ? a.match.drug == b.match.drug
                                        : !b.match.drug && match_key(a.found.printed) == match_key(b.found.printed);
         if (same) return surer(a, b) ? Outcome::first : Outcome::second;
     }
-    if (same_row(a, b) && is_korean(a) != is_korean(b)) return judge_row(a, b, certain);
+    if (translated) return judge_row(a, b, certain);
     return Outcome::keep_both;
 }
 

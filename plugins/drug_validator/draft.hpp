@@ -44,7 +44,9 @@ void fill_missing(Schedule& to, const Schedule& from);
  *  The two names of a row (different scripts, same strength or one without): equal drugs become one with the surer
  * reading; a garbled second name whose nearest drug is the first one's is taken in by it; a second name that was read
  * with probability @p certain or more and is *not* the first one's speaks against it, and neither is accepted; two
- * unlisted names become one. Two exact names of different drugs stay two, each with the other as its conflict. */
+ * unlisted names become one. Two exact names of different drugs stay two, each with the other as its conflict. When
+ * both name one drug with one number but different units (10 mg, 10 mcg), a unit was misread: the surer strength stays
+ * and the other is reported. */
 void merge_drafts(std::vector<Draft>& drafts, double certain);
 
 }  // namespace vlm::drug_validator

@@ -135,6 +135,13 @@ TEST_F(ValidatorTest, BothLanguagesOfARowAreOneDrug) {
     EXPECT_TRUE(has(against[0], "row_conflict"));
     EXPECT_EQ(pair(tagged("와파린정", "5mg"), tagged("Apixaban", "2.5 mg"), 0.99).size(), 2u);
     EXPECT_EQ(pair(tagged("Warfarin", "5mg"), tagged("Warfarin", "5 mg"), 0.99).size(), 2u) << "one script: two orders";
+    const auto unit = pair(tagged("와파린정", "5MG"), tagged("Warfarin", "5MCG"), 0.99);
+    ASSERT_EQ(unit.size(), 1u) << "one number, two units: one of them is misread";
+    EXPECT_EQ(unit[0].dosage, "5 mg");
+    EXPECT_EQ(unit[0].status, Status::review);
+    EXPECT_TRUE(has(unit[0], "dosage_conflict"));
+    EXPECT_EQ(pair(tagged("와파린정", "5mg"), tagged("Warfarin", "2 mg"), 0.99).size(), 2u)
+        << "two numbers: two orders";
 }
 
 TEST_F(ValidatorTest, RowsReadTwiceAreOneDrug) {
