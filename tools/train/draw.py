@@ -104,6 +104,9 @@ class RowPainter:
         lay.draw(canvas, placed, line, ink)
         boxes = [face.getbbox(text, anchor="ls") for text, face, _, _ in placed if text.strip()]
         y0, y1 = line + min(b[1] for b in boxes), line + max(b[3] for b in boxes)
+        if r.random() < 0.1 and size > 17:
+            image = self.screen(image, paper)
+            canvas = ImageDraw.Draw(image)
         self.clutter(canvas, lay, width, height, y0, y1, ink, row)
         slope = r.gauss(0, 0.0035)
         if abs(slope) > 0.0008:
@@ -131,6 +134,17 @@ class RowPainter:
         factor = out_width / width
         chars = [(c, x0 * factor, x1 * factor) for _, _, _, cs in placed for c, x0, x1 in cs]
         return dict(image=array, chars=chars, row=row, path=path)
+
+    def screen(self, image, paper):
+        """Ink with holes, as of toner-saving typefaces, dot-matrix printers and worn drums: stripes or dots are left out."""
+        r = self.rng
+        y, x = np.mgrid[: image.height, : image.width].astype(np.float32)
+        period, angle = r.uniform(2, 4.5), r.uniform(0, np.pi)
+        u, v = (x * np.cos(angle) + y * np.sin(angle)) / period, (y * np.cos(angle) - x * np.sin(angle)) / period
+        wave = np.sin(2 * np.pi * u) if r.random() < 0.5 else np.sin(2 * np.pi * u) * np.sin(2 * np.pi * v)
+        holes = (wave > r.uniform(-0.1, 0.6)) * r.uniform(0.4, 1.0)
+        array = np.asarray(image, np.float32)
+        return Image.fromarray((array + (paper - array) * holes).astype(np.uint8))
 
     def clutter(self, canvas, lay, width, height, y0, y1, ink, row):
         """Rules, frames and the neighbouring rows."""

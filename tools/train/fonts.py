@@ -83,7 +83,6 @@ HELD_OUT = (
     "UnGraphic",
     "LexiSaebom",
     "BMJUA",
-    "NanumMyeongjoEco",
     "Caladea",
     "Lato-",
     "RobotoSlab",
@@ -113,9 +112,14 @@ SKIP = (
 
 @functools.lru_cache(maxsize=None)
 def coverage(path):
-    """Set of code points that the file can draw."""
+    """Set of code points that the file can draw; some files map signs such as ㎎ to an empty glyph, which prints nothing."""
     font = TTCollection(path, lazy=True).fonts[0] if path.endswith("c") else TTFont(path, lazy=True)
-    return frozenset(font.getBestCmap())
+    cmap = font.getBestCmap()
+    if "glyf" not in font:
+        return frozenset(cmap)
+    places = font["loca"].locations
+    index = font.getGlyphID
+    return frozenset(code for code, name in cmap.items() if places[index(name)] < places[index(name) + 1] or chr(code).isspace())
 
 
 @functools.lru_cache(maxsize=None)
