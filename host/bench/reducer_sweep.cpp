@@ -3,6 +3,7 @@
  */
 #include "host/bench/reducer_sweep.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -41,6 +42,16 @@ StageManifest dymu(const Json& options) {
 
 StageManifest fastv(int layer, double ratio) {
     return reducer("org.vlmhost.fastv", {{"layer", layer}, {"ratio", ratio}});
+}
+
+constexpr const char* kTome = "ToMe";
+constexpr const char* kDymu = "DyMU";
+constexpr const char* kBoth = "DyMU + FastV K=2, 50 %";
+
+bool wants(const SweepChoice& choice, const std::string& name) {
+    return choice.only.empty() || std::any_of(choice.only.begin(), choice.only.end(), [&](const std::string& part) {
+               return name.find(part) != std::string::npos;
+           });
 }
 
 /** Forgets the kernel's record of the most memory, so that each setting gets its own (proc(5), clear_refs). */
@@ -129,8 +140,8 @@ void measure(const Pipeline& pipeline, const NamedImage& image, const SweepOptio
 
 }  // namespace
 
-std::vector<SweepSetting> reducer_settings(Pipeline& pipeline, const NamedImage& image,
-                                           const std::vector<std::string>& thresholds, const Listeners& listeners,
+std::vector<SweepSetting> reducer_settings(Pipeline& pipeline, const NamedImage& image, const SweepChoice& choice,
+                                           const Listeners& listeners,
                                            const std::function<void(const std::string&)>& skipped) {
     const auto layers = pipeline.encoder().description().layers;
     const int64_t tokens = pipeline.encoder().plan(image.image.width, image.image.height).feature_rows;
@@ -138,11 +149,12 @@ std::vector<SweepSetting> reducer_settings(Pipeline& pipeline, const NamedImage&
     const Json idle(std::vector<double>(static_cast<size_t>(std::max(layers, 0)), 1.0));
     wanted.push_back({"hooks that idle", {dymu({{"thresholds", idle}}), fastv(1, 0)}});
     const int64_t eighth = std::max<int64_t>(1, tokens / 8);
-    wanted.push_back({"ToMe", {dymu({{"tokens", eighth}})}});
+    wanted.push_back({kTome, {dymu({{"tokens", eighth}})}});
     std::vector<StageManifest> levels;
-    if ((pipeline.encoder().description().sites >> VLM_SITE_ENCODER_LAYER & 1u) != 0) {
-        if (!thresholds.empty()) {
-            for (const auto& file : thresholds) {
+    const bool merges = wants(choice, kDymu) || wants(choice, kBoth);
+    if (merges && (pipeline.encoder().description().sites >> VLM_SITE_ENCODER_LAYER & 1u) != 0) {
+        if (!choice.thresholds.empty()) {
+            for (const auto& file : choice.thresholds) {
                 const auto document = json::Document::from_file(file);
                 levels.push_back(dymu({{"thresholds", Json::parse(document.root().dump())}}));
             }
@@ -153,16 +165,17 @@ std::vector<SweepSetting> reducer_settings(Pipeline& pipeline, const NamedImage&
             }
         }
     }
-    for (const auto& level : levels) wanted.push_back({"DyMU", {level}});
+    for (const auto& level : levels) wanted.push_back({kDymu, {level}});
     for (const int layer : {2, 3})
         for (const double ratio : {0.5, 0.75})
             wanted.push_back(
                 {"FastV K=" + std::to_string(layer) + ", " + std::to_string(std::lround(ratio * 100)) + " %",
                  {fastv(layer, ratio)}});
-    if (levels.size() > 1) wanted.push_back({"DyMU + FastV K=2, 50 %", {levels[1], fastv(2, 0.5)}});
+    if (levels.size() > 1) wanted.push_back({kBoth, {levels[1], fastv(2, 0.5)}});
 
     std::vector<SweepSetting> possible;
     for (auto& setting : wanted) {
+        if (!setting.reducers.empty() && !wants(choice, setting.name)) continue;
         try {
             pipeline.replace_reducers(setting.reducers);
             possible.push_back(std::move(setting));
@@ -196,7 +209,7 @@ std::vector<SweepPoint> sweep_reducers(Pipeline& pipeline, const NamedImage& ima
     }
     pipeline.replace_reducers({});
     for (auto& point : points)
-        if (point.setting.name == "DyMU" || point.setting.name == "ToMe")
+        if (point.setting.name == kDymu || point.setting.name == kTome)
             point.setting.name += " " + std::to_string(point.visual_tokens);
     return points;
 }

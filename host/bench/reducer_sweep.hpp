@@ -39,11 +39,17 @@ struct SweepOptions {
     int64_t decode_steps = 16;  ///< Tokens of each run.
 };
 
-/** No reducer, hooks that idle, ToMe, DyMU at the paper's three levels, FastV at K = 2 and 3, both together. Thresholds
- *  for DyMU are calibrated on `image` unless `thresholds` has files for the three levels (then those). Settings that
- *  the pipeline refuses are left out and named to `skipped` with the reason. */
-std::vector<SweepSetting> reducer_settings(Pipeline& pipeline, const NamedImage& image,
-                                           const std::vector<std::string>& thresholds, const Listeners& listeners,
+/** Which settings are measured. */
+struct SweepChoice {
+    std::vector<std::string>
+        thresholds;                 ///< Files of DyMU's thresholds, strongest last; none: calibrated on the image.
+    std::vector<std::string> only;  ///< Parts of the names that are wanted; none: all. The first is always there.
+};
+
+/** No reducer, hooks that idle, ToMe, DyMU at the paper's three levels, FastV at K = 2 and 3, both together. Settings
+ *  that the pipeline refuses are left out and named to `skipped` with the reason. */
+std::vector<SweepSetting> reducer_settings(Pipeline& pipeline, const NamedImage& image, const SweepChoice& choice,
+                                           const Listeners& listeners,
                                            const std::function<void(const std::string&)>& skipped);
 
 /** Measures the settings in turns. `tick` is told about rounds. The pipeline has no reducers afterwards. */

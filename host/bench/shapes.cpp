@@ -75,6 +75,15 @@ ModelShape llava_7b() {
     return s;
 }
 
+/** Layers as wide as those of the whole, so that shares of time per layer are the same. */
+ModelShape llava_7b_quarter() {
+    ModelShape s = llava_7b();
+    s.name = "llava-1.5-7b-quarter";
+    s.description = "8 of the 32 layers of llava-1.5-7b, where memory is short";
+    s.layers /= 4;
+    return s;
+}
+
 /** The 1.5-billion text model that Qwen2-VL-2B and InternVL3-2B share but for the vocabulary. */
 void set_qwen_1_5b(ModelShape& s) {
     s.text_type = "qwen2";
@@ -246,7 +255,8 @@ int64_t ShapeTensor::elements() const {
 }
 
 const std::vector<ModelShape>& model_shapes() {
-    static const std::vector<ModelShape> shapes = {tiny(), llava_1_1b(), internvl_2b(), qwen2_vl_2b(), llava_7b()};
+    static const std::vector<ModelShape> shapes = {tiny(),        llava_1_1b(), internvl_2b(),
+                                                   qwen2_vl_2b(), llava_7b(),   llava_7b_quarter()};
     return shapes;
 }
 

@@ -19,6 +19,8 @@ void add_sweep_options(po::options_description& options) {
         "reducers: measure token reducers at several strengths, in turns, and write the curve for \"budget\"");
     add("thresholds", po::value<std::vector<std::string>>()->composing(),
         "with --sweep: files of vlmhost calibrate dymu, strongest last; default: calibrated on the image");
+    add("only", po::value<std::vector<std::string>>()->composing(),
+        "with --sweep: settings whose name has this in it, for example FastV; no reducer is always measured");
     add("text-tokens", po::value<int64_t>()->default_value(64), "with --sweep: text of the prompt beside the image");
     add("out", po::value<std::string>(), "with --sweep: file for the curve (JSON)");
 }
@@ -42,9 +44,12 @@ int bench_sweep(const po::variables_map& values) {
     listeners.cancelled = &interrupted();
     std::vector<std::string> thresholds;
     if (values.contains("thresholds")) thresholds = values["thresholds"].as<std::vector<std::string>>();
-    const auto settings = bench::reducer_settings(*pipeline, image, thresholds, listeners, [](const std::string& what) {
-        std::fprintf(stderr, "left out: %s\n", what.c_str());
-    });
+    std::vector<std::string> only;
+    if (values.contains("only")) only = values["only"].as<std::vector<std::string>>();
+    const auto settings =
+        bench::reducer_settings(*pipeline, image, {thresholds, only}, listeners,
+                                [](const std::string& what) { std::fprintf(stderr, "left out: %s\n", what.c_str()); });
+    if (settings.size() < 2) throw invalid_argument("--only leaves no setting to measure beside no reducer");
     ProgressBar bar("measuring", "rounds");
     const auto points = bench::sweep_reducers(*pipeline, image, settings, options, listeners,
                                               [&](int done, int total) { bar.update(done, total); });

@@ -269,7 +269,8 @@ void read_early_fusion(const Section& s, DecoderConfig& c) {
 /** Options that a recipe or manifest adds to the section. */
 void read_options(const Section& s, DecoderConfig& c) {
     c.mask = read_mask(s, "mask", c.mask);
-    c.unmerge = s.choice<Unmerge>("unmerge", "expand", {{"expand", Unmerge::expand}, {"compact", Unmerge::compact}});
+    c.unmerge = s.choice<Unmerge>(
+        "unmerge", "auto", {{"auto", Unmerge::automatic}, {"expand", Unmerge::expand}, {"compact", Unmerge::compact}});
     c.tap_attention = s.get<bool>("tap_attention", false);
     c.position_offset = static_cast<int32_t>(s.integer("position_offset", c.position_offset, 0, kMaxWidth));
     if (c.cross_interval > 0) {

@@ -43,8 +43,9 @@ enum class MaskKind {
 
 /** How merged visual rows are unmerged for attention. */
 enum class Unmerge {
-    expand,   ///< q, k and v are repeated for every position; the cache holds all positions.
-    compact,  ///< The cache holds each merged row once, and the kernel rotates it for each of its positions.
+    automatic,  ///< compact when it saves a quarter of the cache, else expand.
+    expand,     ///< q, k and v are repeated for every position; the cache holds all positions.
+    compact,    ///< The cache holds each merged row once, and the kernel rotates it for each of its positions.
 };
 
 /** Rotary position embedding (RoFormer, arXiv 2104.09864) and its length extensions. */
@@ -115,7 +116,7 @@ struct DecoderConfig {
     bool modality_embedding = false;
 
     MaskKind mask = MaskKind::causal;
-    Unmerge unmerge = Unmerge::expand;
+    Unmerge unmerge = Unmerge::automatic;
     bool tap_attention = false;  ///< Show attention weights to whoever taps.
 
     int32_t cross_interval = 0;  ///< Gated cross-attention before layer i when i % interval == 0 (Flamingo); 0: none.

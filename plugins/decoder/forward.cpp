@@ -62,10 +62,17 @@ void Forward::prepare(std::span<vlm_backbone_request> requests) {
         item.keep = s.keep;
         item.merged = s.merged;
         for (int32_t row = 0; row < static_cast<int32_t>(s.rows()); ++row) item.input_row.push_back(row);
-        item.compact = item.context->compact() || (config_.unmerge == Unmerge::compact && s.merged);
+        item.compact = item.context->compact() || (s.merged && pays_compact(item));
         if (item.compact) item.context->make_compact(static_cast<int32_t>(frequencies_.size()));
     }
     number_rows();
+}
+
+bool Forward::pays_compact(const Item& item) const {
+    if (config_.unmerge != Unmerge::automatic) return config_.unmerge == Unmerge::compact;
+    // Reading a prompt costs the same either way. Afterwards every new token rotates all keys again, which has to be
+    // earned by the keys that need not be read.
+    return 4 * item.rows() <= 3 * item.live();
 }
 
 std::vector<ImageMap> Forward::read_maps(const vlm_backbone_request& request) {

@@ -28,6 +28,8 @@ class Forward {
 
   private:
     // forward.cpp: the batch
+    /** Whether merged rows of an item are cached once, as the option `unmerge` says. */
+    bool pays_compact(const Item& item) const;
     void prepare(std::span<vlm_backbone_request> requests);
     std::vector<ImageMap> read_maps(const vlm_backbone_request& request);
     void run_layers();

@@ -2,7 +2,7 @@
  *  `org.vlmhost.decoder`: the language model of nearly every vision-language model.
  *
  *  Options, merged into its section of config.json: `mask` (causal, prefix, prefix_lm, block_causal, full), `unmerge`
- *  (expand, compact), `position_offset`, `image_token_id` (families whose images are memory), `tap_attention`.
+ *  (auto, expand, compact), `position_offset`, `image_token_id` (families whose images are memory), `tap_attention`.
  */
 #include <vlm/sdk/plugin.hpp>
 

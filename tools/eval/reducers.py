@@ -2,7 +2,7 @@
 """Accuracy of the medical pipeline against the visual tokens that FastV keeps.
 
 Usage: reducers.py --pages FOLDER [--pages FOLDER] [--host build/vlmhost] [--manifest samples/medical/medical.json]
-                   [--layer 2] [--keep 1,0.75,0.5,0.25] [--svg docs/images/rx_small_reducers.svg]
+                   [--layer 2] [--protect 0.02] [--keep 1,0.75,0.5,0.25] [--svg docs/images/rx_small_reducers.svg]
 
 Every folder has truth.json, as for evaluate.py. The manifest is used as it is, with the reducer added. Prints a table, and draws it when
 --svg is given. Standard library only.
@@ -36,8 +36,10 @@ def read(args, pages, keep, folder):
     source = pathlib.Path(args.manifest)
     manifest = absolute_paths(json.loads(source.read_text(encoding="utf-8")), source.parent)
     if keep < 1:
-        manifest["pipeline"]["token_reducers"] = [
-            {"plugin": "org.vlmhost.fastv", "options": {"layer": args.layer, "keep": keep}}]
+        options = {"layer": args.layer, "keep": keep}
+        if args.protect is not None:
+            options["protect"] = args.protect
+        manifest["pipeline"]["token_reducers"] = [{"plugin": "org.vlmhost.fastv", "options": options}]
     file = folder / "manifest.json"
     file.write_text(json.dumps(manifest), encoding="utf-8")
     truth = json.loads((pages / "truth.json").read_text(encoding="utf-8"))
@@ -82,6 +84,7 @@ def main():
     parser.add_argument("--host", default=str(root / "build/vlmhost"))
     parser.add_argument("--manifest", default=str(root / "samples/medical/medical.json"))
     parser.add_argument("--layer", type=int, default=2, help="FastV's K")
+    parser.add_argument("--protect", type=float, help="never drop tokens with at least this share of strong edges (print)")
     parser.add_argument("--keep", default="1,0.75,0.5,0.25")
     parser.add_argument("--svg", type=pathlib.Path, help="picture to write")
     args = parser.parse_args()

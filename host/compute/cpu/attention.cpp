@@ -131,6 +131,41 @@ void run_attention(State& state, const AttentionCall& call) {
     });
 }
 
+/** Many rows over virtual keys. Some key heads at a time: their pages are made once, are still in the cache when all
+ * blocks of rows read them, and memory does not grow with the number of heads. */
+void run_by_heads(State& state, AttentionCall& call) {
+    constexpr int64_t kBytesAtOnce = int64_t{4} << 20;
+    const AttentionPlan plan = make_plan(call);
+    const int64_t pages = call.page_count(), page_bytes = aligned(call.layout.head_bytes());
+    const int64_t row_bytes = aligned(std::max(call.layout.head_dim, call.layout.value_dim) * 4);
+    const int64_t head_bytes = checked_product(pages, page_bytes);
+    const int64_t heads = std::clamp<int64_t>(kBytesAtOnce / std::max<int64_t>(head_bytes, 1), 1, call.layout.kv_heads);
+    const ScratchBuffer ready(state.scratch, std::max<int64_t>(checked_product(head_bytes, heads), 1));
+    for (int64_t first = 0; first < call.layout.kv_heads; first += heads) {
+        const int64_t count = std::min(heads, call.layout.kv_heads - first);
+        state.pool.parallel_for(0, count * pages, 1, [&](int64_t begin, int64_t end) {
+            const ScratchBuffer row(state.scratch, row_bytes);
+            for (int64_t i = begin; i < end; ++i)
+                gather_page(call, first + i / pages, i % pages, ready.as<std::byte>() + i * page_bytes,
+                            row.as<float>());
+        });
+        call.ready = ready.as<std::byte>();
+        call.ready_head = first;
+        const int64_t own = aligned(plan.partial_floats() * 4);
+        state.pool.parallel_for(0, count * plan.blocks, 1, [&](int64_t begin, int64_t end) {
+            const ScratchBuffer buffer(state.scratch, aligned(work_bytes(call)) + own);
+            const AmxScope tiles(call.amx);
+            const AttentionWork work = split_work(call, buffer.as<std::byte>() + own);
+            for (int64_t i = begin; i < end; ++i) {
+                const int64_t head = first + i / plan.blocks, block = i % plan.blocks;
+                run_span(call, plan, head, block, 0, work, plan.partial(buffer.as<float>(), 0));
+                finish(call, plan, buffer.as<float>(), 0, head, block);
+            }
+        });
+        call.ready = nullptr;
+    }
+}
+
 }  // namespace
 
 vlm_status attention(const vlm_compute* self, const vlm_run_context* run, const vlm_attention* args) {
@@ -138,7 +173,11 @@ vlm_status attention(const vlm_compute* self, const vlm_run_context* run, const 
         if (args == nullptr) throw invalid_argument("args is NULL");
         AttentionCall call;
         prepare_attention(state, *args, call);
-        if (call.rows > 0) run_attention(state, call);
+        if (call.virtual_keys() && call.rows > kFewRows) {
+            run_by_heads(state, call);
+        } else if (call.rows > 0) {
+            run_attention(state, call);
+        }
         write_weights(state, call);
         uint64_t seen = 0;
         for (size_t i = 0; i < call.begin.size(); ++i)

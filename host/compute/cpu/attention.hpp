@@ -31,12 +31,18 @@ struct AttentionCall {
     const AmxKernels* amx = nullptr;  ///< For products in bf16 of many rows, or NULL.
     bool bf16_products = false;
     std::unique_ptr<ScratchBuffer> packed;  ///< Pages of keys that are not cached.
+    /** Rotations of virtual keys, `[pages][cos, sin][rotary][kPageKeys]`: a column per key, as they are multiplied. */
+    std::unique_ptr<ScratchBuffer> rotations;
+    /** Pages of virtual keys that were made ahead, for heads from `ready_head` on; NULL: made when they are read. */
+    const std::byte* ready = nullptr;
+    int64_t ready_head = 0;
 
     bool virtual_keys() const { return key_rows.bytes != nullptr || rotary > 0; }
     /** Whether logits and weights are multiplied by the scales of pages. */
     bool scaled() const { return !virtual_keys() && stored.type == KvType::int8; }
     /** Whether pages are multiplied where they lie. */
-    bool in_place() const { return !virtual_keys() && stored.type == layout.type; }
+    bool in_place() const { return virtual_keys() ? ready != nullptr : stored.type == layout.type; }
+    int64_t page_count() const { return (keys + kPageKeys - 1) / kPageKeys; }
 };
 
 /** Keys and values of one head in one page. */
@@ -54,6 +60,12 @@ int64_t staging_bytes(const AttentionCall& call);
 /** Page `index` of key head `head`: in place, widened into `staging` (one head's elements), or gathered and rotated
  * there for virtual keys. */
 HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging);
+
+/** Fills call.rotations. */
+void make_rotations(State& state, AttentionCall& call);
+/** Gathers and rotates one page of virtual keys into `page`, head_bytes long. `row` holds head_dim or value_dim floats.
+ */
+void gather_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* page, float* row);
 
 /** Logits of `rows` query rows times the keys of a page, scales applied, 64 of every `ldc` elements of `tile`; `q` is
  * f32 or bf16 as call.bf16_products says. */

@@ -191,14 +191,15 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
     read_mask(args, call);
     if (layer == nullptr) {
         pack_pages(state, call);
-        return;
+    } else {
+        if (layer->length() == 0) layer->set_layout(call.stored);
+        if (added > 0) {
+            layer->reserve(state, layer->length() + added);
+            layer->append(state, call.k, call.v);
+        }
+        call.pages = layer->pages();
     }
-    if (layer->length() == 0) layer->set_layout(call.stored);
-    if (added > 0) {
-        layer->reserve(state, layer->length() + added);
-        layer->append(state, call.k, call.v);
-    }
-    call.pages = layer->pages();
+    if (call.rotary > 0 && call.keys > 0) make_rotations(state, call);
 }
 
 int64_t staging_bytes(const AttentionCall& call) {
@@ -229,37 +230,18 @@ HeadPage widen_page(const AttentionCall& call, int64_t head, int64_t index, std:
     return {staging, staging + call.layout.key_bytes(), scales};
 }
 
-/** Gathers and rotates the keys of a page that exists only as a list of rows. */
-HeadPage gather_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging) {
-    const PageLayout& layout = call.layout;
-    // What is not written below meets weights and queries of zero, and has to be finite for that.
-    std::memset(staging, 0, static_cast<size_t>(layout.head_bytes()));
-    const int64_t count = std::min(kPageKeys, call.keys - index * kPageKeys);
-    auto* row = reinterpret_cast<float*>(staging + (layout.head_bytes() + 63) / 64 * 64);
-    const int32_t* rows = call.key_rows.bytes != nullptr ? call.key_rows.data<int32_t>() : nullptr;
-    for (int64_t slot = 0; slot < count; ++slot) {
-        const int64_t j = index * kPageKeys + slot, source = rows != nullptr ? rows[j] : j;
-        const std::byte* from = call.pages[static_cast<size_t>(source / kPageKeys)] + head * call.stored.head_bytes();
-        read_key(call.stored, from, source % kPageKeys, row);
-        const int64_t half = call.rotary;
-        const float* cos = half > 0 ? call.key_cos.data<float>() + j * half : nullptr;
-        const float* sin = half > 0 ? call.key_sin.data<float>() + j * half : nullptr;
-        for (int64_t i = 0; i < half; ++i) {
-            const float x = row[i], y = row[i + half];
-            row[i] = x * cos[i] - y * sin[i];
-            row[i + half] = y * cos[i] + x * sin[i];
-        }
-        store_key(layout, row, slot, staging);
-        read_value(call.stored, from, source % kPageKeys, row);
-        store_value(layout, row, slot, staging);
-    }
-    return {staging, staging + layout.key_bytes(), nullptr};
-}
-
 }  // namespace
 
 HeadPage head_page(const AttentionCall& call, int64_t head, int64_t index, std::byte* staging) {
-    if (call.virtual_keys()) return gather_page(call, head, index, staging);
+    const int64_t head_bytes = (call.layout.head_bytes() + 63) / 64 * 64;
+    if (call.ready != nullptr) {
+        const std::byte* page = call.ready + ((head - call.ready_head) * call.page_count() + index) * head_bytes;
+        return {page, page + call.layout.key_bytes(), nullptr};
+    }
+    if (call.virtual_keys()) {
+        gather_page(call, head, index, staging, reinterpret_cast<float*>(staging + head_bytes));
+        return {staging, staging + call.layout.key_bytes(), nullptr};
+    }
     if (!call.in_place()) return widen_page(call, head, index, staging);
     const std::byte* keys = call.pages[static_cast<size_t>(index)] + head * call.layout.head_bytes();
     return {keys, keys + call.layout.key_bytes(), nullptr};

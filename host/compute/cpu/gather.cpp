@@ -103,9 +103,14 @@ vlm_status scatter_mean(const vlm_compute* self, const vlm_run_context* run, con
         state.pool.parallel_for(0, count, kRowGrain, [&](int64_t begin, int64_t end) {
             for (int64_t g = begin; g < end; ++g) {
                 float* target = to.data<float>() + g * to.strides[0];
+                const auto at = static_cast<size_t>(g);
+                if (start[at + 1] - start[at] == 1 && weight.bytes == nullptr) {
+                    const int64_t i = order[static_cast<size_t>(start[at])];
+                    std::copy_n(from.data<const float>() + i * from.strides[0], size, target);
+                    continue;
+                }
                 std::fill_n(target, size, 0.0f);
                 float total = 0.0f;
-                const auto at = static_cast<size_t>(g);
                 for (int64_t k = start[at]; k < start[at + 1]; ++k) {
                     const int64_t i = order[static_cast<size_t>(k)];
                     const float w = weight.bytes != nullptr ? weight.data<float>()[i] : 1.0f;

@@ -114,6 +114,10 @@ constexpr Kernels make_kernels(Isa isa) {
     table.to_int8 = to_int8_row;
     table.f16_to_f32 = f16_to_f32_row;
     table.int8_to_bf16 = int8_to_bf16_row;
+    table.rotate = rotate_row;
+    table.gather_keys_f32 = gather_keys_f32;
+    table.gather_keys_bf16 = gather_keys_bf16;
+    table.join_pairs = join_pairs;
     return table;
 }
 

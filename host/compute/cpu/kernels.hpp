@@ -104,6 +104,17 @@ struct WeightRow {
     float correction;           ///< Out: what earlier weights have to be multiplied with.
 };
 
+/** A panel of keys that is put together from columns of other panels and rotated, halves paired. */
+struct KeyPanel {
+    const void* columns[kPanel];  ///< Where each key begins in its panel (with pairs: its first pair).
+    int64_t dim;                  ///< Elements of a key.
+    int64_t rotary;               ///< Frequencies; even with pairs.
+    const float* cos;             ///< `[rotary][ld]`, a column per key.
+    const float* sin;
+    int64_t ld;
+    void* panel;
+};
+
 struct Kernels {
     Isa isa;
     GemmF32 gemm_f32;
@@ -133,6 +144,14 @@ struct Kernels {
     /** Widens from front to back, exactly; as much memory at `ahead` is fetched. `n` is a multiple of 64. */
     void (*f16_to_f32)(const uint16_t* x, float* y, int64_t n, const void* ahead);
     void (*int8_to_bf16)(const int8_t* x, uint16_t* y, int64_t n, const void* ahead);
+    /** Rotates a row of `2 * half` elements, element i with i + half. `y` may be `x`. */
+    void (*rotate)(const float* x, const float* cos, const float* sin, int64_t half, float* y);
+    /** Fills a panel of keys in f32, or in pairs of bf16. */
+    void (*gather_keys_f32)(const KeyPanel& panel);
+    void (*gather_keys_bf16)(const KeyPanel& panel);
+    /** A line of 32 pairs whose first halves are taken from the pairs of `a` (their second ones if `odd_a`) and whose
+     * second halves from those of `b`. */
+    void (*join_pairs)(const uint16_t* a, bool odd_a, const uint16_t* b, bool odd_b, uint16_t* out);
     /** The three steps of attention in bf16; NULL where gemm_bf16 is. */
     void (*score_tile)(const ScoreTile& tile);
     void (*value_tile)(const ValueTile& tile);

@@ -5,6 +5,7 @@
  */
 #include <cmath>
 
+#include "host/compute/cpu/kernels.hpp"
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
 #include "host/compute/cpu/view.hpp"
@@ -71,12 +72,18 @@ vlm_status rope(const vlm_compute* self, const vlm_run_context* run, vlm_tensor*
             throw invalid_argument(v.text() + " does not fit " + c.text() + ": expected [" + std::to_string(v.dim(0)) +
                                    ", at most " + std::to_string(v.dim(2) / 2) + "]");
         const int64_t step = interleaved != 0 ? 2 * d : d, partner = interleaved != 0 ? d : half * d;
+        const bool neighbours = interleaved == 0 && d == 1;
+        const Kernels& table = kernels();
         state.pool.parallel_for(0, v.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
             for (int64_t i = begin; i < end; ++i) {
                 const float* ci = c.data<float>() + i * half;
                 const float* si = s.data<float>() + i * half;
                 for (int64_t h = 0; h < v.dim(1); ++h) {
                     float* row = v.data<float>() + i * v.strides[0] + h * v.strides[1];
+                    if (neighbours) {
+                        table.rotate(row, ci, si, half, row);
+                        continue;
+                    }
                     for (int64_t f = 0; f < half; ++f, row += step) {
                         const float a = row[0], b = row[partner];
                         row[0] = a * ci[f] - b * si[f];

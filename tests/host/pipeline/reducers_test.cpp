@@ -36,8 +36,9 @@ json fastv(json options) {
     return {{"plugin", "org.vlmhost.fastv"}, {"options", std::move(options)}};
 }
 
-std::unique_ptr<vlm::Pipeline> open(const fs::path& folder, const List& reducers, bool load) {
-    json manifest = {{"model", folder.string()}, {"dtype", "f32"}, {"threads", 2}};
+std::unique_ptr<vlm::Pipeline> open(const fs::path& folder, const List& reducers, bool load,
+                                    const std::string& dtype = "f32") {
+    json manifest = {{"model", folder.string()}, {"dtype", dtype}, {"threads", 2}};
     manifest["pipeline"]["token_reducers"] = reducers;
     vlm::OpenOptions options;
     options.load_weights = load;
@@ -110,7 +111,7 @@ TEST(Reducers, AFamilyWithoutTheHookIsRefusedByName) {
     if (tried == 0) GTEST_SKIP() << "no golden checkpoints at " << VLM_GOLDEN_DIR;
 }
 
-/** What a model computed for the first case of its folder. */
+/** What a model computed for the first case of its folder, in as many sequences as asked for. */
 struct Numbers {
     std::vector<float> visual;
     std::vector<float> logits;
@@ -122,8 +123,8 @@ struct Numbers {
     }
 };
 
-Numbers compute(const fs::path& folder, const List& reducers) {
-    const auto pipeline = open(folder, reducers, true);
+Numbers compute(const fs::path& folder, const List& reducers, const std::string& dtype = "f32", size_t sequences = 1) {
+    const auto pipeline = open(folder, reducers, true, dtype);
     const json inputs = json::parse(vlm::json::Document::from_file((folder / "inputs.json").string()).root().dump());
     const json& first = inputs.at("cases").at(0);
     std::vector<vlm::NamedImage> images;
@@ -156,14 +157,18 @@ Numbers compute(const fs::path& folder, const List& reducers) {
     const auto segments =
         vlm::build_prompt(prompt, layouts, pipeline->recipe().prompt, pipeline->checkpoint().tokenizer(),
                           pipeline->connector().description().delivery == VLM_DELIVERY_INLINE);
-    const auto context = pipeline->backbone().create_context(run, vlm::segment_tokens(segments) + 2);
+    std::vector<std::unique_ptr<vlm::Backbone::Context>> contexts;
+    while (contexts.size() < sequences)
+        contexts.push_back(pipeline->backbone().create_context(run, vlm::segment_tokens(segments) + 2));
     const std::vector<vlm::Segment> next = {{{5}, -1, 0, 1}};
     for (const auto* step : {&segments, &next}) {
         const auto& with = step == &next ? std::vector<const vlm::VisualTokens*>{} : visual;
-        const vlm::Backbone::Request request{context.get(), *step, with, VLM_LOGITS_ALL};
-        const auto out = pipeline->backbone().run(run, {&request, 1}, pipeline->device().allocator());
-        const auto logits = out[0].rows.span<float>();
-        numbers.logits.insert(numbers.logits.end(), logits.begin(), logits.end());
+        std::vector<vlm::Backbone::Request> requests;
+        for (const auto& context : contexts) requests.push_back({context.get(), *step, with, VLM_LOGITS_ALL});
+        for (const auto& out : pipeline->backbone().run(run, requests, pipeline->device().allocator())) {
+            const auto logits = out.rows.span<float>();
+            numbers.logits.insert(numbers.logits.end(), logits.begin(), logits.end());
+        }
     }
     pipeline->device().end_run(run.context(VLM_ABI_VERSION));
     return numbers;
@@ -181,11 +186,14 @@ TEST(Reducers, SettingsThatReduceNothingChangeNoBit) {
         const json merge = dymu({{"thresholds", std::vector<double>(layers, 1.0)}});
         const json prune = fastv({{"layer", 1}, {"keep", 1.0}});
         const std::string name = folder.filename();
-        Numbers want;
+        Numbers want, want_batch;
         const auto try_out = [&](const List& reducers, std::set<std::string>& done) {
             if (refusal(name, reducers) != "accepted") return;
             if (want.logits.empty()) want = compute(folder, List());
+            if (want_batch.logits.empty()) want_batch = compute(folder, List(), "bf16", 3);
             EXPECT_TRUE(compute(folder, reducers) == want) << name << " with " << json(reducers);
+            EXPECT_TRUE(compute(folder, reducers, "bf16", 3) == want_batch)
+                << name << " with " << json(reducers) << ", three sequences in bf16";
             done.insert(name);
         };
         try_out({merge}, merging);

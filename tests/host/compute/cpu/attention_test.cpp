@@ -159,6 +159,46 @@ TEST(Attention, VirtualKeysEqualTheExpandedRotatedOnes) {
     });
 }
 
+TEST(Attention, VirtualKeysOfManyHeadsGoAFewHeadsAtATime) {
+    // Their pages take more than is made at once; head by head they take less.
+    const int64_t heads = 16, rows = 12, stored = 200, keys = 640, dim = 64, half = 32;
+    Device device;
+    const Floats q = random_floats({rows, heads, dim}, 70), k = random_floats({stored, heads, dim}, 71),
+                 v = random_floats({stored, heads, dim}, 72);
+    Floats cos = random_floats({keys, half}, 73), sin = random_floats({keys, half}, 74);
+    Ints map({keys});
+    for (int64_t j = 0; j < keys; ++j) map[j] = static_cast<int32_t>(j * 7 % stored);
+    const auto attend = [&](int64_t first, int64_t count) {
+        const auto part = [&](const Floats& x) {
+            Floats y({x.shape[0], count, dim});
+            for (int64_t i = 0; i < x.shape[0]; ++i)
+                std::copy_n(x.values.begin() + (i * heads + first) * dim, count * dim,
+                            y.values.begin() + i * count * dim);
+            return y;
+        };
+        Problem p(rows, stored, count, count, dim, dim, 0);
+        p.q = part(q);
+        p.k = part(k);
+        p.v = part(v);
+        auto cache = make_cache(device, 1, static_cast<int32_t>(count), dim, stored);
+        p.bind();
+        p.args.mask_rule = VLM_MASK_CAUSAL;
+        p.args.cache = cache.get();
+        p.args.key_rows = map.abi();
+        p.args.key_cos = cos.abi();
+        p.args.key_sin = sin.abi();
+        EXPECT_OK(device, device->attention(device.table(), device.run(), &p.args));
+        return p.out;
+    };
+    const Floats all = attend(0, heads);
+    for (const int64_t head : {int64_t{0}, int64_t{5}, heads - 1}) {
+        const Floats one = attend(head, 1);
+        for (int64_t i = 0; i < rows; ++i)
+            for (int64_t d = 0; d < dim; ++d)
+                ASSERT_EQ(one[i * dim + d], all[(i * heads + head) * dim + d]) << "head " << head << " row " << i;
+    }
+}
+
 TEST(Attention, StridedViewsOfAFusedProjection) {
     const int64_t rows = 33, heads = 4, kv = 2, dim = 16, width = (heads + 2 * kv) * dim;
     Device device;
