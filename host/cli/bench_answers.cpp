@@ -43,7 +43,7 @@ int bench_answers(const po::variables_map& values) {
     }
 
     const auto loading = Clock::now();
-    const auto pipeline = open_pipeline(values, manifest, true);
+    const auto pipeline = open_pipeline(values, manifest);
     std::map<std::string, bench::Series> series;
     series["load"].add(since_ms(loading));
 

@@ -50,7 +50,7 @@ class Tables {
 
 int bench_scaling(const po::variables_map& values) {
     Subject subject = subject_of(values);
-    const auto pipeline = open_pipeline(values, subject.manifest, true);
+    const auto pipeline = open_pipeline(values, subject.manifest);
     const int runs = values["runs"].as<int>();
     const int64_t context = values["context"].as<int64_t>(), steps = values["decode-steps"].as<int64_t>();
     Listeners listeners;

@@ -57,7 +57,7 @@ int bench_stages(const Arguments& arguments, const po::variables_map& values) {
     tell("loading");
     const Image page = bench_image(values, subject.manifest);
     const auto loading = Clock::now();
-    const auto pipeline = open_pipeline(values, subject.manifest, true);
+    const auto pipeline = open_pipeline(values, subject.manifest);
     report.load_ms.add(since_ms(loading));
     report.device = pipeline->device().description();
     report.threads = ThreadPool::global().threads();
@@ -84,7 +84,7 @@ int bench_first_token(const po::variables_map& values) {
     const Subject subject = subject_of(values);
     const Image page = bench_image(values, subject.manifest);
     const auto loading = Clock::now();
-    const auto pipeline = open_pipeline(values, subject.manifest, true);
+    const auto pipeline = open_pipeline(values, subject.manifest);
     const double load_ms = since_ms(loading);
     bench::StageBench bench(*pipeline, page, listeners());
     const auto computing = Clock::now();

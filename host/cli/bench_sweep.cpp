@@ -39,7 +39,7 @@ int bench_sweep(const po::variables_map& values) {
             "--sweep brings its own token reducers; take \"token_reducers\" and \"budget\" out of the "
             "manifest");
     const NamedImage image{"page", bench_image(values, subject.manifest)};
-    const auto pipeline = open_pipeline(values, subject.manifest, true);
+    const auto pipeline = open_pipeline(values, subject.manifest);
     Listeners listeners;
     listeners.cancelled = &interrupted();
     std::vector<std::string> thresholds;

@@ -250,7 +250,9 @@ int calibrate_command(const Arguments& arguments) {
     dymu.plugin = "org.vlmhost.dymu";
     dymu.options = R"({"tokens": 1})";
     manifest.token_reducers = {dymu};
-    const auto pipeline = open_pipeline(*values, manifest, true, true);
+    OpenOptions open;
+    open.encoder_only = true;
+    const auto pipeline = open_pipeline(*values, manifest, open);
     calibrate(*pipeline, job);
     return kSuccess;
 }

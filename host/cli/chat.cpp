@@ -121,7 +121,7 @@ int chat_command(const Arguments& arguments) {
     add("json", "one JSON object per turn (docs/results.schema.json)");
     const auto values = parse(arguments, all, {}, kIntro);
     if (!values) return kSuccess;
-    std::shared_ptr<const Pipeline> pipeline = open_pipeline(*values, manifest_from(*values), true);
+    std::shared_ptr<const Pipeline> pipeline = open_pipeline(*values, manifest_from(*values));
     if (pipeline->backbone().description().output != VLM_OUTPUT_LOGITS)
         throw unimplemented(pipeline->backbone().plugin().id() +
                             " does not generate text; ask a single question without `chat`");

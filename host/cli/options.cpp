@@ -60,6 +60,8 @@ po::options_description pipeline_options() {
         "PATTERN=TYPE: layers that are stored otherwise, such as 'backbone/layers.0.*=int8'; repeat");
     add("kv", po::value<std::string>(), "cached keys and values: f32, bf16, f16, int8 or auto");
     add("threads", po::value<int64_t>(), "CPU threads; 0: one per core");
+    add("memory-limit", po::value<int64_t>(),
+        "most memory in 10^6 bytes that the plan may have; 0: any; default: what the machine has left");
     add("packed-cache", po::value<std::string>(),
         "where packed weights are kept for the next start: auto (beside the model, else the user's cache), off, or a "
         "folder");
@@ -110,15 +112,25 @@ void apply_options(const po::variables_map& options, Manifest& manifest) {
         manifest.weight_rules.insert(manifest.weight_rules.begin(), rules.begin(), rules.end());
     }
     if (options.contains("packed-cache")) manifest.packed_cache = options["packed-cache"].as<std::string>();
-    if (options.contains("threads")) manifest.threads = options["threads"].as<int64_t>();
+    if (options.contains("memory-limit")) {
+        const auto limit = options["memory-limit"].as<int64_t>();
+        constexpr int64_t kMost = int64_t{1} << 33;
+        if (limit < 0 || limit > kMost)
+            throw invalid_argument("--memory-limit " + std::to_string(limit) + ": expected 0 to " +
+                                   std::to_string(kMost) + " (10^6 bytes)");
+        manifest.memory_limit_mb = limit;
+    }
+    if (options.contains("threads")) {
+        const auto threads = options["threads"].as<int64_t>();
+        if (threads < 0 || threads > kMostThreads)
+            throw invalid_argument("--threads " + std::to_string(threads) + ": expected 0 (one per core) to " +
+                                   std::to_string(kMostThreads));
+        manifest.threads = threads;
+    }
 }
 
-std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights,
-                                        bool encoder_only) {
+std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, OpenOptions open) {
     apply_trust(options);
-    OpenOptions open;
-    open.load_weights = load_weights;
-    open.encoder_only = encoder_only;
     if (options.contains("plugin-path"))
         for (const auto& path : options["plugin-path"].as<std::vector<std::string>>())
             open.plugin_folders.emplace_back(path);

@@ -37,9 +37,8 @@ Manifest manifest_from(const po::variables_map& options);
 /** Sets what the options say in a manifest that came from elsewhere. */
 void apply_options(const po::variables_map& options, Manifest& manifest);
 
-/** Opens the pipeline with a progress bar on a terminal. */
-std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, bool load_weights,
-                                        bool encoder_only = false);
+/** Opens the pipeline as the options and `open` say, with a progress bar on a terminal. */
+std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manifest manifest, OpenOptions open = {});
 
 /** Files of `--image` or `--images`: folders become their pictures, sorted by name. `folders` becomes true when there
  * was a folder. Throws NOT_FOUND for a folder without pictures. */

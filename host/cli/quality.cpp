@@ -45,7 +45,7 @@ class Quality {
         Manifest manifest = manifest_;
         manifest.dtype = manifest.weights = "f32";
         manifest.weight_rules.clear();
-        const auto pipeline = open_pipeline(values_, manifest, true);
+        const auto pipeline = open_pipeline(values_, manifest);
         ProgressBar bar("reference", "images");
         uint64_t stored = 0;
         for (const auto& file : files_) {
@@ -63,7 +63,7 @@ class Quality {
     /** The same answers by another model; `each` is called with every image's difference. */
     template <class Each>
     std::unique_ptr<Pipeline> compare(const Manifest& manifest, Each&& each) const {
-        auto pipeline = open_pipeline(values_, manifest, true);
+        auto pipeline = open_pipeline(values_, manifest);
         ProgressBar bar("comparing", "images");
         for (size_t i = 0; i < files_.size(); ++i) {
             // An image without text (no rows found) has nothing to teach; it must not be answered freely.

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "host/base/error.hpp"
 #include "host/cli/batch.hpp"
@@ -42,26 +43,30 @@ GenerationOptions generation_options(const po::variables_map& values, Generation
     return options;
 }
 
-void print_plan(const Pipeline& pipeline, int width, int height) {
-    constexpr int64_t kPromptTokens = 64;
-    const MemoryPlan plan = pipeline.plan(width, height, kPromptTokens);
-    std::printf("plan for one image of %d x %d on %s\n", width, height, pipeline.device().description().c_str());
+void print_plan(const Pipeline& pipeline, const FirstQuestion& question) {
+    const MemoryPlan plan = pipeline.plan(question);
     const auto line = [](const char* what, const Plugin& plugin) {
         std::printf("  %-15s %s %s (%s)\n", what, plugin.id().c_str(), plugin.version().c_str(), plugin.path().c_str());
     };
+    std::printf("plan for");
+    for (size_t i = 0; i < question.images.size(); ++i)
+        std::printf("%s %d x %d", i > 0 ? "," : "", question.images[i].width, question.images[i].height);
+    std::printf(" pixels on %s\n", pipeline.device().description().c_str());
     line("vision encoder", pipeline.encoder().plugin());
     for (const auto& reducer : pipeline.reducers()) line("token reducer", reducer->plugin());
     line("connector", pipeline.connector().plugin());
     line("backbone", pipeline.backbone().plugin());
     for (const auto& post : pipeline.post_processors()) line("post-processor", post->plugin());
-    std::printf("  visual tokens   %lld\n  context         %lld tokens\n", static_cast<long long>(plan.visual_tokens),
+    std::printf("  visual tokens   %lld\n  context         %lld tokens", static_cast<long long>(plan.visual_tokens),
                 static_cast<long long>(plan.context_tokens));
+    if (plan.sequences > 1) std::printf(", %lld sequences together", static_cast<long long>(plan.sequences));
     std::printf(
-        "  weights         %s\n  KV cache        %s\n  activations     %s\n  images          %s\n  peak            "
+        "\n  weights         %s\n  KV cache        %s\n  activations     %s\n  images          %s\n  peak            "
         "%s\n",
         bytes_text(plan.weight_bytes).c_str(), bytes_text(plan.kv_bytes).c_str(),
         bytes_text(plan.activation_bytes).c_str(), bytes_text(plan.image_bytes).c_str(),
         bytes_text(plan.total()).c_str());
+    pipeline.check_plan(plan);
 }
 
 nlohmann::ordered_json error_json(const std::string& image, const Error& error) {
@@ -118,22 +123,45 @@ int run_command(const Arguments& arguments) {
     DecodeLimits limits;
     limits.max_pixels = static_cast<uint64_t>(manifest.image.max_pixels);
 
-    const auto pipeline = open_pipeline(*values, manifest, !plan_only);
+    // Pages of a folder, and pages that are cut into rows, are questions of their own; other images belong together.
+    const bool one_by_one = folders || manifest.image.split_rows;
+    if (manifest.image.split_rows && files.empty() && !plan_only)
+        throw invalid_argument("give --image: the manifest cuts pages into rows, and there is no page");
+    const size_t questions = one_by_one ? files.size() : 1;
+    Request question;
+    if (values->contains("prompt")) question.prompt = (*values)["prompt"].as<std::string>();
+    if (values->contains("text")) question.texts = (*values)["text"].as<std::vector<std::string>>();
+    question.raw_prompt = values->contains("raw");
+    const auto options = generation_options(*values, manifest.generation);
+
+    // Images come before weights: what is wrong with them shows at once, and their sizes decide about memory. One bad
+    // page must not lose the others of its folder, so a folder is planned by its first page if that can be read.
+    std::vector<Image> decoded;
+    OpenOptions open;
+    open.load_weights = !plan_only;
+    open.first.max_new_tokens = options.max_new_tokens;
+    try {
+        for (size_t i = 0; i < (questions > 1 ? 1 : files.size()); ++i) {
+            decoded.push_back(decode_file(files[i], limits, ColorMode::kKeep));
+            open.first.images.push_back({decoded.back().width, decoded.back().height});
+        }
+        open.first.prompt = question.prompt;
+        open.first.raw_prompt = question.raw_prompt;
+    } catch (const Error&) {
+        if (questions == 1) throw;
+    }
+    if (plan_only && files.empty()) {
+        open.first.images.push_back({1080, 1440});  // a page at about 130 dots per inch
+        open.first.prompt.reset();
+    }
+    const auto pipeline = open_pipeline(*values, manifest, open);
     if (plan_only) {
-        constexpr int kWidth = 1080;
-        constexpr int kHeight = 1440;
-        const Image image = files.empty() ? make_image(kWidth, kHeight, 3) : decode_file(files.front(), limits);
-        print_plan(*pipeline, image.width, image.height);
+        print_plan(*pipeline, open.first);
         return kSuccess;
     }
 
     if (values->contains("reduction-map")) check_reduction_map(*pipeline);
 
-    Request question;
-    if (values->contains("prompt")) question.prompt = (*values)["prompt"].as<std::string>();
-    if (values->contains("text")) question.texts = (*values)["text"].as<std::vector<std::string>>();
-    question.raw_prompt = values->contains("raw");
-    const auto options = generation_options(*values, pipeline->manifest().generation);
     const bool json = values->contains("json");
     const auto answers = values->contains("score") ? given_answers((*values)["score"].as<std::vector<std::string>>())
                                                    : std::vector<std::string>();
@@ -149,9 +177,6 @@ int run_command(const Arguments& arguments) {
             return true;
         };
 
-    // Pages of a folder, and pages that are cut into rows, are questions of their own; other images belong together.
-    const bool one_by_one = folders || pipeline->manifest().image.split_rows;
-    const size_t questions = one_by_one ? files.size() : 1;
     int status = kSuccess;
     ProgressBar bar("reading", "pages");
     Batch batch(*values, *pipeline, limits);
@@ -163,9 +188,13 @@ int run_command(const Arguments& arguments) {
                 continue;
             }
             Request request = question;
-            for (size_t k = 0; k < (one_by_one ? 1 : files.size()); ++k)
+            const ColorMode mode = pipeline->recipe().color_mode;
+            for (size_t k = 0; k < (one_by_one ? 1 : files.size()); ++k) {
+                const bool ready = i + k < decoded.size();
                 request.images.push_back(
-                    {files[i + k].string(), decode_file(files[i + k], limits, pipeline->recipe().color_mode)});
+                    {files[i + k].string(), ready ? with_color_mode(std::exchange(decoded[i + k], {}), mode)
+                                                  : decode_file(files[i + k], limits, mode)});
+            }
             Trace own;
             if (!answers.empty()) {
                 print_scores(request, score_answers(*pipeline, request, answers, score_end, listeners, &own), json);

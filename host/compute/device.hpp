@@ -57,6 +57,8 @@ class Device {
     /** From now on packed weights come from `cache` where it has them, and go there where it has not; NULL: no more.
      * Caches stay open as long as the device. [load: one thread at a time] */
     virtual void use_packed_cache(std::shared_ptr<PackedCache>) {}
+    /** Bytes of one packed weight of a linear layer, scales included: what a plan counts before anything is packed. */
+    virtual double weight_element_bytes() const { return 2; }
     /** "CPU, AVX-512 BF16, 2 threads", for people. */
     virtual std::string description() const = 0;
 };

@@ -222,6 +222,10 @@ Work Work::operator-(const Work& before) const {
             attention_flops - before.attention_flops, weight_bytes - before.weight_bytes, kv_bytes - before.kv_bytes};
 }
 
+double DryDevice::weight_element_bytes() const {
+    return table_->element_bytes;
+}
+
 double weight_element_bytes(const std::string& weights) {
     if (weights == "f32") return 4;
     if (weights == "bf16" || weights == "f16" || weights == "auto" || weights.empty()) return 2;
@@ -235,7 +239,7 @@ DryDevice::DryDevice(const std::string& dtype, const std::string& weights)
     const bool wide = dtype == "f32";
     vlm_compute& t = table_->compute;
     t = *cpu_.table();
-    table_->element_bytes = weight_element_bytes(weights == "auto" && wide ? "f32" : weights);
+    table_->element_bytes = estimate::weight_element_bytes(weights == "auto" && wide ? "f32" : weights);
     table_->cache_element_bytes = wide ? 4 : 2;
     t.keep = keep;
     t.release = release;

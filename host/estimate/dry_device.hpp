@@ -44,6 +44,7 @@ class DryDevice final : public Device {
     const Allocator& allocator() const override { return cpu_.allocator(); }
     void end_run(const vlm_run_context* run) override { cpu_.end_run(run); }
     DeviceCounters counters() const override;
+    double weight_element_bytes() const override;
     std::string description() const override { return "dry run: work is counted, nothing is computed"; }
 
     Work work() const;

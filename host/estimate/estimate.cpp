@@ -198,6 +198,7 @@ std::vector<Fusion> compare_fusion(const Pipeline& pipeline, const Stages& stage
 std::unique_ptr<Pipeline> open_dry(Manifest manifest, OpenOptions options, std::shared_ptr<DryDevice>& device) {
     device = std::make_shared<DryDevice>(manifest.dtype, manifest.weights);
     options.device = device;
+    manifest.memory_limit_mb = 0;  // nothing is held in memory that this machine would have to have
     return Pipeline::open(std::move(manifest), options);
 }
 

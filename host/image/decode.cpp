@@ -170,7 +170,10 @@ Image decode_memory(std::span<const uint8_t> data, const DecodeLimits& limits, C
         refuse_unknown(source);
     }
     const int orientation = decode::find_orientation(decoded.exif, decoded.xmp);
-    Image image = decode::apply_orientation(std::move(decoded.image), orientation);
+    return with_color_mode(decode::apply_orientation(std::move(decoded.image), orientation), mode);
+}
+
+Image with_color_mode(Image image, ColorMode mode) {
     if (mode == ColorMode::kKeep || image.channels == 3) return image;
     return mode == ColorMode::kOpaque ? without_alpha(image) : to_rgb(image);
 }

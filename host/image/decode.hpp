@@ -51,4 +51,7 @@ Image decode_memory(std::span<const uint8_t> data, const DecodeLimits& limits = 
  *  @throws Error as decode_memory(), and NOT_FOUND, INVALID_ARGUMENT for a directory or device, PERMISSION_DENIED. */
 Image decode_file(const std::filesystem::path& path, const DecodeLimits& limits = {}, ColorMode mode = ColorMode::kRgb);
 
+/** A picture that was decoded with ColorMode::kKeep, as `mode` would have given it. */
+Image with_color_mode(Image image, ColorMode mode);
+
 }  // namespace vlm

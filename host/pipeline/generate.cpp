@@ -98,17 +98,11 @@ class Batch {
     }
 
     void start(Sequence& sequence) {
-        const auto& description = pipeline_.backbone().description();
         const int64_t prompt = segment_tokens(sequence.segments);
         int64_t used = 0;
         if (sequence.context) used = pipeline_.backbone().state(*sequence.context).tokens;
-        const int64_t limit = pipeline_.manifest().max_context > 0 ? pipeline_.manifest().max_context
-                              : description.max_positions > 0      ? description.max_positions
-                                                                   : used + prompt + options_.max_new_tokens;
-        if (used + prompt > limit)
-            throw resource_exhausted("the prompt with its images is " + std::to_string(used + prompt) +
-                                     " tokens long, and the model's context holds " + std::to_string(limit) +
-                                     "; shorten the prompt, use fewer or smaller images, or a token reducer");
+        check_context(pipeline_, used + prompt);
+        const int64_t limit = context_limit(pipeline_, used + prompt + options_.max_new_tokens);
         if (!sequence.context) sequence.context = pipeline_.backbone().create_context(run_, limit);
         for (const auto& segment : sequence.segments)
             sequence.history.insert(sequence.history.end(), segment.ids.begin(), segment.ids.end());

@@ -160,11 +160,14 @@ BudgetManifest read_budget(json::Value value, const std::filesystem::path& base)
 /** More guesses than this are hardly ever all right, and each costs a row of logits. */
 constexpr int64_t kMostGuesses = 64;
 
+/** 2^53 bytes, more than any machine addresses. */
+constexpr int64_t kMostMegabytes = int64_t{1} << 33;
+
 Manifest read(json::Value root, const std::filesystem::path& base) {
-    root.check_keys({"comment",    "model",       "recipe",       "device",      "dtype", "weights",
-                     "weights_of", "kv",          "threads",      "plugins",     "trust", "pipeline",
-                     "image",      "prompt",      "use_template", "max_context", "batch", "generation",
-                     "budget",     "speculative", "packed_cache"});
+    root.check_keys({"comment",    "model",       "recipe",       "device",         "dtype", "weights",
+                     "weights_of", "kv",          "threads",      "plugins",        "trust", "pipeline",
+                     "image",      "prompt",      "use_template", "max_context",    "batch", "generation",
+                     "budget",     "speculative", "packed_cache", "memory_limit_mb"});
     const auto absolute = [&](const std::string& path) {
         return std::filesystem::path(path).is_absolute() ? std::filesystem::path(path)
                                                          : (base / path).lexically_normal();
@@ -179,7 +182,7 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     if (const auto v = root.find_set("kv")) manifest.kv = v->as_one_of({"auto", "f32", "bf16", "f16", "int8"});
     if (const auto v = root.find_set("weights_of"))
         for (const auto& rule : v->as_strings()) manifest.weight_rules.push_back(read_rule(*v, rule));
-    if (const auto v = root.find_set("threads")) manifest.threads = v->as_int(0, 1024);
+    if (const auto v = root.find_set("threads")) manifest.threads = v->as_int(0, kMostThreads);
     if (const auto v = root.find_set("packed_cache")) {
         const std::string choice = v->as_string();
         manifest.packed_cache = choice == "auto" || choice == "off" ? choice : absolute(choice).string();
@@ -200,6 +203,7 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     manifest.prompt = root.get_or("prompt", "");
     manifest.use_template = root.get_or("use_template", true);
     if (const auto v = root.find_set("max_context")) manifest.max_context = v->as_int(1, int64_t{1} << 32);
+    if (const auto v = root.find_set("memory_limit_mb")) manifest.memory_limit_mb = v->as_int(0, kMostMegabytes);
     if (const auto v = root.find_set("batch")) manifest.batch = v->as_int(1, 4096);
     if (const auto v = root.find_set("generation")) manifest.generation = read_generation(*v, base);
     if (const auto v = root.find_set("budget")) {

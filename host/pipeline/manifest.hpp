@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,9 @@ struct BudgetManifest {
     bool given() const { return max_ms > 0 || visual_tokens > 0; }
 };
 
+/** Most CPU threads that can be asked for. */
+inline constexpr int64_t kMostThreads = 1024;
+
 /** A parsed manifest. */
 struct Manifest {
     std::filesystem::path file;   ///< Where it was read; empty when made from a checkpoint.
@@ -76,7 +80,7 @@ struct Manifest {
     std::string weights = "auto";                ///< "f32", "f16", "bf16", "int8", "int4" or "auto": as dtype.
     std::string kv = "auto";                     ///< "f32", "bf16", "f16", "int8" or "auto": as dtype.
     std::vector<WeightRule> weight_rules;        ///< Layers that are stored otherwise; the first that fits.
-    int64_t threads = 0;                         ///< 0: one per core.
+    int64_t threads = 0;                         ///< 0: one per core; at most kMostThreads.
     std::string packed_cache = "auto";           ///< Packed weights on disk: "auto", "off" or a folder.
     std::vector<std::filesystem::path> plugins;  ///< Further libraries or folders of libraries.
     TrustMode trust = TrustMode::off;            ///< Asked of plugins at least; the host's own policy may ask more.
@@ -84,10 +88,11 @@ struct Manifest {
     std::vector<StageManifest> token_reducers, post_processors;
     BudgetManifest budget;  ///< Chooses the token reducers.
     ImageManifest image;
-    std::string prompt;        ///< Default prompt; empty: none.
-    bool use_template = true;  ///< Apply the chat template to prompts without an image marker.
-    int64_t max_context = 0;   ///< Context length to plan for; 0: what the request needs.
-    int64_t batch = 8;         ///< Most sequences that run together.
+    std::string prompt;                      ///< Default prompt; empty: none.
+    bool use_template = true;                ///< Apply the chat template to prompts without an image marker.
+    std::optional<int64_t> memory_limit_mb;  ///< 10^6 bytes; 0: any amount; nothing: what the machine has left.
+    int64_t max_context = 0;                 ///< Context length to plan for; 0: what the request needs.
+    int64_t batch = 8;                       ///< Most sequences that run together.
     GenerationOptions generation;
 
     /** Reads a file; relative paths in it are relative to its folder. */

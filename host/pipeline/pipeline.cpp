@@ -34,7 +34,7 @@ const char* site_name(uint32_t site) {
 struct ResolvedStage {
     std::string plugin;
     ComponentConfig config;
-    std::vector<std::string> prefixes;
+    std::string source;  ///< Where its settings are from, for messages.
 };
 
 class StageResolver {
@@ -52,6 +52,8 @@ class StageResolver {
             throw invalid_argument("recipe '" + recipe_.name + "' has no stage '" + name +
                                    "' and the manifest names no plugin for it");
         resolved.config.config = stage_config(stage, checkpoint_.config(), manifest.options);
+        resolved.source = (checkpoint_.folder() / "config.json").string() + " through the recipe '" + recipe_.name +
+                          "'" + (manifest.options != "{}" ? " and the manifest's options" : "");
         resolved.config.model = checkpoint_.config().dump();
         resolved.config.preprocessor = checkpoint_.preprocessor();
         return resolved;
@@ -62,6 +64,7 @@ class StageResolver {
         ResolvedStage resolved;
         resolved.plugin = manifest.plugin;
         resolved.config.config = manifest.options;
+        resolved.source = "the manifest's options";
         resolved.config.model = checkpoint_.config().dump();
         resolved.config.preprocessor = checkpoint_.preprocessor();
         return resolved;
@@ -69,7 +72,12 @@ class StageResolver {
 
     template <typename Stage>
     std::unique_ptr<Stage> create(const ResolvedStage& stage) const {
-        return std::make_unique<Stage>(find_plugin(folders_, stage.plugin, trust_), stage.config);
+        const auto plugin = find_plugin(folders_, stage.plugin, trust_);
+        try {
+            return std::make_unique<Stage>(plugin, stage.config);
+        } catch (const Error& error) {
+            throw Error(error.code(), error.what() + ("; its settings come from " + stage.source));
+        }
     }
 
   private:
@@ -98,7 +106,10 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
         options.device ? options.device
                        : open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv, m.weight_rules});
     pipeline->check_types();
-    if (options.load_weights) pipeline->load(options);
+    if (options.load_weights) {
+        if (!options.encoder_only) pipeline->check_plan(pipeline->plan(options.first));
+        pipeline->load(options);
+    }
     return pipeline;
 }
 
@@ -285,26 +296,23 @@ int64_t Pipeline::weight_bytes(const std::string& stage) const {
     return found != stage_bytes_.end() ? found->second : 0;
 }
 
-MemoryPlan Pipeline::plan(int width, int height, int64_t text_tokens) const {
-    MemoryPlan plan;
-    const auto vision = encoder_->plan(width, height);
-    const auto connect = connector_->plan(vision.layout, width, height);
-    const auto& text = backbone_->description();
-    const int64_t sequences = manifest_.image.split_rows ? manifest_.batch : 1;
-    plan.visual_tokens = connect.rows;
-    plan.context_tokens =
-        std::max<int64_t>(manifest_.max_context, connect.rows + text_tokens + manifest_.generation.max_new_tokens);
-    plan.kv_bytes = plan.context_tokens * text.kv_bytes_per_token * sequences;
-    plan.weight_bytes = device_->counters().weight_bytes > 0
-                            ? device_->counters().weight_bytes
-                            : static_cast<int64_t>(checkpoint_->weights()->total_bytes());
-    const int64_t activation = 4;  // bytes: activations are at most f32
-    plan.activation_bytes = std::max({vision.workspace_bytes, connect.workspace_bytes,
-                                      (connect.rows + text_tokens) * text.hidden_size * activation * 12});
-    plan.image_bytes = int64_t{3} * width * height + element_count(vision.pixel_shape) * 4 +
-                       vision.feature_rows * encoder_->description().hidden_size * activation +
-                       connect.rows * connector_->description().output_size * activation;
-    return plan;
+MemoryPlan Pipeline::plan(const FirstQuestion& question) const {
+    PlannedQuestion planned;
+    planned.images = question.images;
+    planned.max_new_tokens = question.max_new_tokens.value_or(manifest_.generation.max_new_tokens);
+    if (question.prompt) {
+        Request request;
+        request.prompt = *question.prompt;
+        request.raw_prompt = question.raw_prompt;
+        request.images.resize(question.images.size());
+        planned.prompt = render_prompt(request);
+    }
+    return plan_memory(*this, planned);
+}
+
+void Pipeline::check_plan(const MemoryPlan& plan) const {
+    if (backbone_->description().output == VLM_OUTPUT_LOGITS) check_context(*this, plan.prompt_tokens);
+    check_memory(*this, plan, false);
 }
 
 std::string Pipeline::render_prompt(const Request& request) const {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "host/pipeline/budget.hpp"
 #include "host/pipeline/checkpoint.hpp"
 #include "host/pipeline/manifest.hpp"
+#include "host/pipeline/memory_plan.hpp"
 #include "host/pipeline/recipe.hpp"
 #include "host/pipeline/result.hpp"
 #include "host/pipeline/stages.hpp"
@@ -41,15 +43,12 @@ struct Request {
     StreamCallback stream;           ///< Answers of this request only, counted from 0.
 };
 
-/** What memory a pipeline will take; `vlmhost --plan` prints it. Bytes. */
-struct MemoryPlan {
-    int64_t weight_bytes = 0;      ///< Packed weights.
-    int64_t kv_bytes = 0;          ///< KV cache at the planned context length.
-    int64_t activation_bytes = 0;  ///< Largest scratch and activations of any stage.
-    int64_t image_bytes = 0;       ///< Pixels, features and visual tokens.
-    int64_t context_tokens = 0;    ///< Planned context length.
-    int64_t visual_tokens = 0;     ///< Visual tokens of the planned image.
-    int64_t total() const { return weight_bytes + kv_bytes + activation_bytes + image_bytes; }
+/** What is known of the first question when a pipeline is opened. */
+struct FirstQuestion {
+    std::vector<ImageSize> images;
+    std::optional<std::string> prompt;  ///< As in Request; nothing: not known yet.
+    bool raw_prompt = false;
+    std::optional<int64_t> max_new_tokens;  ///< Nothing: the manifest's.
 };
 
 /** How to open. */
@@ -59,6 +58,7 @@ struct OpenOptions {
     Listeners listeners;                                ///< Progress of loading.
     std::vector<std::filesystem::path> plugin_folders;  ///< Searched first.
     std::shared_ptr<Device> device;                     ///< Instead of the manifest's; empty: that.
+    FirstQuestion first;                                ///< Refused before weights are read when it does not fit.
 };
 
 class Session;
@@ -90,8 +90,11 @@ class Pipeline {
      * weights are loaded. */
     int64_t weight_bytes(const std::string& stage) const;
 
-    /** Plans one image of the given size with `text_tokens` of prompt and the manifest's new tokens. */
-    MemoryPlan plan(int width, int height, int64_t text_tokens) const;
+    /** Memory and context that a question takes. @throws Error as plan_memory(). */
+    MemoryPlan plan(const FirstQuestion& question) const;
+    /** Refuses the plan of a question before weights are loaded. @throws Error as check_context() and check_memory().
+     */
+    void check_plan(const MemoryPlan& plan) const;
 
     /** The prompt as the model sees it: chat template or recipe template applied unless it has image markers or is raw.
      */

@@ -46,6 +46,14 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
     std::vector<Tensor> pixels;
     {
         const Trace::Scope scope(trace, "preprocess");
+        PlannedQuestion question;
+        question.images_are_rows = pipeline.manifest().image.split_rows;
+        for (const size_t i : missing) question.images.push_back({images[i]->image.width, images[i]->image.height});
+        question.text_tokens = 1;  // the least: what overflows with it overflows with any prompt
+        question.max_new_tokens = 0;
+        const MemoryPlan plan = plan_memory(pipeline, question);
+        if (pipeline.backbone().description().output == VLM_OUTPUT_LOGITS) check_context(pipeline, plan.prompt_tokens);
+        check_memory(pipeline, plan, true);
         for (const size_t i : missing) {
             const auto& image = *images[i];
             plans.push_back(pipeline.encoder().plan(image.image.width, image.image.height));

@@ -173,6 +173,21 @@ std::string CpuCompute::packing() const {
            (options.mode == Precision::f32 ? "f32" : "bf16") + " with " + weight_type_name(options.weights);
 }
 
+double CpuCompute::weight_element_bytes() const {
+    switch (state_->options.weights) {
+        case WeightType::f16:
+        case WeightType::bf16:
+            return 2;
+        case WeightType::int8:
+            return 8.25 / 8;  // quant.hpp
+        case WeightType::int4:
+            return 4.5 / 8;
+        case WeightType::f32:
+            break;
+    }
+    return sizeof(float);
+}
+
 void CpuCompute::use_packed_cache(std::shared_ptr<PackedCache> cache) {
     if (cache) state_->open_caches.push_back(cache);
     state_->packed_cache = std::move(cache);
