@@ -127,7 +127,7 @@ class Value {
         check_keys(std::span(known.begin(), known.size()));
     }
 
-    /** This value as JSON text on one line, keys in the order of the file; NaN and infinities become null. */
+    /** This value as JSON text on one line, keys in the order of the file; NaN and infinities become strings. */
     std::string dump() const;
 
     /** Line (from 1) on which the value begins. */

@@ -41,6 +41,10 @@ std::string range_text(const std::string& what, bool has_min, const std::string&
     return what;
 }
 
+std::string_view text_of(double nonfinite) {
+    return std::isnan(nonfinite) ? "NaN" : nonfinite > 0 ? "Infinity" : "-Infinity";
+}
+
 void write_value(Writer& writer, const Tree& tree, uint32_t index) {
     const Node& node = tree.nodes[index];
     switch (node.kind) {
@@ -58,7 +62,11 @@ void write_value(Writer& writer, const Tree& tree, uint32_t index) {
             }
             return;
         case Kind::number:
-            writer.value(node.number);
+            // As text, so that who wants a number here says what was found; null would stand for "use the default".
+            if (std::isfinite(node.number))
+                writer.value(node.number);
+            else
+                writer.value(text_of(node.number));
             return;
         case Kind::string:
             writer.value(tree.slice(node.extent));
@@ -90,7 +98,7 @@ std::string describe(const Tree& tree, const Node& node) {
             return node.above_int64 ? std::to_string(node.bits) : std::to_string(static_cast<int64_t>(node.bits));
         case Kind::number:
             if (std::isfinite(node.number)) return number_text(node.number);
-            return std::isnan(node.number) ? "NaN" : node.number > 0 ? "Infinity" : "-Infinity";
+            return std::string(text_of(node.number));
         case Kind::string:
             return "the string " + quote_short(tree.slice(node.extent));
         case Kind::array:

@@ -17,6 +17,7 @@
 
 #include "host/base/error.hpp"
 #include "host/base/log.hpp"
+#include "host/plugin/library_file.hpp"
 #include "host/services/services.hpp"
 #include "host/trust/verify.hpp"
 
@@ -47,6 +48,7 @@ Library& keep_open(Library&& library) {
 
 /** Loads what `file` names; messages speak of `path`. */
 Library& load_library(const std::filesystem::path& file, const std::filesystem::path& path) {
+    check_library_file(file, path);
     boost::dll::fs::error_code error;
     Library library(boost::dll::fs::path(file.string()), error,
                     boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
