@@ -15,8 +15,11 @@
 #ifndef ENCODE
 #define ENCODE sound_encode
 #endif
+#ifndef HIDDEN
+#define HIDDEN 4
+#endif
 
-enum { kPatch = 8, kHidden = 4 };
+enum { kPatch = 8, kHidden = HIDDEN };
 
 static vlm_status PLAN(vlm_component* component, int32_t width, int32_t height, vlm_vision_plan* plan);
 static vlm_status ENCODE(vlm_component* component, const vlm_run_context* run, uint32_t count,
