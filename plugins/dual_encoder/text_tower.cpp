@@ -4,7 +4,6 @@
 #include "text_tower.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 namespace vlm::dual_encoder {
@@ -17,22 +16,11 @@ void TextTower::load(const Weights& weights) {
     const Tensor table = text.at("embeddings.token_embedding.weight", {config_.vocab_size, d});
     embedding_ = text.keep(table, table.dtype());
     positions_ = text.keep(text.at("embeddings.position_embedding.weight", {config_.max_positions, d}));
-    for (int32_t i = 0; i < config_.layers; ++i) {
-        const auto w = text.under("encoder.layers." + std::to_string(i) + ".");
-        Layer layer;
-        layer.norm1 = w.vector("layer_norm1.weight", d);
-        layer.norm1_bias = w.vector("layer_norm1.bias", d);
-        layer.norm2 = w.vector("layer_norm2.weight", d);
-        layer.norm2_bias = w.vector("layer_norm2.bias", d);
-        layer.qkv = w.linear({"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"});
-        layer.out = w.linear("self_attn.out_proj", d, d);
-        layer.up = w.linear("mlp.fc1", config_.intermediate_size, d);
-        layer.down = w.linear("mlp.fc2", d, config_.intermediate_size);
-        if (layer.qkv.in() != d || layer.qkv.out() != 3 * d)
-            throw invalid_argument("weight '" + w.prefix() + "self_attn': has " + std::to_string(layer.qkv.out()) +
-                                   " outputs in q, k and v together, the configuration says " + std::to_string(3 * d));
-        layers_.push_back(std::move(layer));
-    }
+    const EncoderLayerNames names{"layer_norm1",        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                  "self_attn.out_proj", "layer_norm2",      "mlp.fc1",          "mlp.fc2"};
+    for (int32_t i = 0; i < config_.layers; ++i)
+        layers_.push_back(
+            EncoderLayer::load(text.under("encoder.layers." + std::to_string(i) + "."), names, layer_config()));
     norm_ = text.vector("final_layer_norm.weight", d);
     norm_bias_ = text.vector("final_layer_norm.bias", d);
     projection_ = weights.linear("text_projection", config_.projection_size, d);
@@ -102,26 +90,6 @@ TextTower::Batch TextTower::collect(const Ops& ops, std::span<vlm_backbone_reque
     return batch;
 }
 
-void TextTower::forward(const Ops& ops, const Layer& layer, const Tensor& begins, const Tensor& ends, Tensor x) const {
-    const int64_t d = config_.hidden_size;
-    const auto split = [&](const Tensor& part) { return part.split_last(config_.heads); };
-    const Scratch qkv = ops.linear(layer.qkv, ops.layer_norm(x, layer.norm1, layer.norm1_bias, config_.norm_eps));
-    Attention attention;
-    attention.q = split(qkv.columns(0, d));
-    attention.k = split(qkv.columns(d, d));
-    attention.v = split(qkv.columns(2 * d, d));
-    attention.scale = 1.F / std::sqrt(static_cast<float>(d / config_.heads));
-    attention.mask_rule = VLM_MASK_RANGES;
-    attention.key_begin = begins;
-    attention.key_end = ends;
-    const Scratch mixed = ops.like(x);
-    ops.attention(attention, split(mixed));
-    ops.linear(layer.out, mixed, {.residual = x}, x);
-    const Scratch up = ops.linear(layer.up, ops.layer_norm(x, layer.norm2, layer.norm2_bias, config_.norm_eps),
-                                  {.activation = config_.activation});
-    ops.linear(layer.down, up, {.residual = x}, x);
-}
-
 void TextTower::run(const Run& run, std::span<vlm_backbone_request> requests) const {
     if (requests.empty()) return;
     const Ops ops(run);
@@ -136,7 +104,7 @@ void TextTower::run(const Run& run, std::span<vlm_backbone_request> requests) co
     ops.add(x, ops.gather(positions_, upload(batch.positions)), x);
     for (size_t i = 0; i < layers_.size(); ++i) {
         run.poll();
-        forward(ops, layers_[i], begins, ends, x);
+        layers_[i].forward(ops, layer_config(), begins, ends, x);
         run.progress(i + 1, layers_.size());
     }
     if (run.tapped()) run.tap("text.last_hidden", ops.layer_norm(x, norm_, norm_bias_, config_.norm_eps));

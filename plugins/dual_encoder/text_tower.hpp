@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config.hpp"
+#include "vlm/sdk/encoder_layer.hpp"
 #include "vlm/sdk/plugin.hpp"
 
 namespace vlm::dual_encoder {
@@ -29,23 +30,20 @@ class TextTower : public sdk::Backbone {
     void run(const sdk::Run& run, std::span<vlm_backbone_request> requests) const override;
 
   private:
-    struct Layer {
-        sdk::Kept norm1, norm1_bias, norm2, norm2_bias;
-        sdk::Linear qkv, out, up, down;
-    };
     /** All texts of a call, row by row. */
     struct Batch {
         std::vector<int32_t> ids, positions, begins, ends, pooled;
     };
 
     Batch collect(const sdk::Ops& ops, std::span<vlm_backbone_request> requests) const;
-    void forward(const sdk::Ops& ops, const Layer& layer, const sdk::Tensor& begins, const sdk::Tensor& ends,
-                 sdk::Tensor x) const;
+    sdk::EncoderLayerConfig layer_config() const {
+        return {config_.hidden_size, config_.intermediate_size, config_.heads, config_.norm_eps, config_.activation};
+    }
 
     TextConfig config_;
     sdk::Kept embedding_, positions_, norm_, norm_bias_;
     sdk::Linear projection_;
-    std::vector<Layer> layers_;
+    std::vector<sdk::EncoderLayer> layers_;
 };
 
 }  // namespace vlm::dual_encoder

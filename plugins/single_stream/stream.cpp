@@ -4,7 +4,6 @@
 #include "stream.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 namespace vlm::single_stream {
@@ -128,26 +127,6 @@ void Stream::embed(const Ops& ops, const Sequence& s, Tensor rows) const {
     ops.add(image, type(s.type), image);
 }
 
-void Stream::forward(const Ops& ops, const Layer& layer, const Tensor& begins, const Tensor& ends, Tensor x) const {
-    const int64_t d = config_.hidden_size;
-    const auto split = [&](const Tensor& part) { return part.split_last(config_.heads); };
-    const Scratch qkv = ops.linear(layer.qkv, ops.layer_norm(x, layer.norm1, layer.norm1_bias, config_.norm_eps));
-    Attention attention;
-    attention.q = split(qkv.columns(0, d));
-    attention.k = split(qkv.columns(d, d));
-    attention.v = split(qkv.columns(2 * d, d));
-    attention.scale = 1.F / std::sqrt(static_cast<float>(d / config_.heads));
-    attention.mask_rule = VLM_MASK_RANGES;
-    attention.key_begin = begins;
-    attention.key_end = ends;
-    const Scratch mixed = ops.like(x);
-    ops.attention(attention, split(mixed));
-    ops.linear(layer.out, mixed, {.residual = x}, x);
-    const Scratch up = ops.linear(layer.up, ops.layer_norm(x, layer.norm2, layer.norm2_bias, config_.norm_eps),
-                                  {.activation = config_.activation});
-    ops.linear(layer.down, up, {.residual = x}, x);
-}
-
 Scratch Stream::classify(const Ops& ops, const Tensor& pooled) const {
     if (config_.head == Head::rank) return ops.linear(head_, pooled);
     constexpr float kHeadNormEps = 1e-5F;  // nn.LayerNorm's own, not the configuration's
@@ -174,7 +153,7 @@ void Stream::run(const Run& run, std::span<vlm_backbone_request> requests) const
     const Scratch key_begin = upload(ops, std::move(begins)), key_end = upload(ops, std::move(ends));
     for (size_t i = 0; i < layers_.size(); ++i) {
         run.poll();
-        forward(ops, layers_[i], key_begin, key_end, x);
+        layers_[i].forward(ops, layer_config(), key_begin, key_end, x);
         run.progress(i + 1, layers_.size());
     }
     const Scratch last = ops.layer_norm(x, norm_, norm_bias_, config_.norm_eps);

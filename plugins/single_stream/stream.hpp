@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "config.hpp"
+#include "vlm/sdk/encoder_layer.hpp"
 #include "vlm/sdk/plugin.hpp"
 
 namespace vlm::single_stream {
@@ -34,10 +35,6 @@ class Stream : public sdk::Backbone {
     void run(const sdk::Run& run, std::span<vlm_backbone_request> requests) const override;
 
   private:
-    struct Layer {
-        sdk::Kept norm1, norm1_bias, norm2, norm2_bias;
-        sdk::Linear qkv, out, up, down;
-    };
     /** One image with its text: a stretch of rows. */
     struct Sequence {
         std::vector<int32_t> ids;
@@ -51,8 +48,9 @@ class Stream : public sdk::Backbone {
     std::vector<int32_t> read_ids(const sdk::Ops& ops, const vlm_backbone_request& request) const;
     std::vector<Sequence> collect(const sdk::Ops& ops, std::span<vlm_backbone_request> requests) const;
     void embed(const sdk::Ops& ops, const Sequence& sequence, sdk::Tensor rows) const;
-    void forward(const sdk::Ops& ops, const Layer& layer, const sdk::Tensor& begins, const sdk::Tensor& ends,
-                 sdk::Tensor x) const;
+    sdk::EncoderLayerConfig layer_config() const {
+        return {config_.hidden_size, config_.intermediate_size, config_.heads, config_.norm_eps, config_.activation};
+    }
     sdk::Scratch classify(const sdk::Ops& ops, const sdk::Tensor& pooled) const;
 
     StreamConfig config_;
@@ -62,7 +60,7 @@ class Stream : public sdk::Backbone {
     sdk::Kept types_;        ///< `[modality types, hidden]`.
     sdk::Kept class_token_;  ///< `[hidden]` with its position added.
     sdk::Kept grid_;         ///< `[grid rows, grid columns, hidden]` positions of patches.
-    std::vector<Layer> layers_;
+    std::vector<sdk::EncoderLayer> layers_;
     sdk::Kept norm_, norm_bias_;
     sdk::Linear pooler_;
     sdk::Linear hidden_head_, head_;

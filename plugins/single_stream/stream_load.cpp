@@ -47,25 +47,15 @@ void Stream::load(const Weights& weights) {
     class_token_ = keep_floats(embeddings, std::move(class_token), {d});
     grid_ = keep_floats(embeddings, {table.begin() + d, table.end()}, {c.grid_rows, c.grid_columns, d});
 
+    const EncoderLayerNames names{
+        "layernorm_before",       "attention.attention.query", "attention.attention.key", "attention.attention.value",
+        "attention.output.dense", "layernorm_after",           "intermediate.dense",      "output.dense"};
     for (int32_t i = 0; i < c.layers; ++i) {
         const auto w = base.under("encoder.layer." + std::to_string(i) + ".");
-        Layer layer;
-        layer.norm1 = w.vector("layernorm_before.weight", d);
-        layer.norm1_bias = w.vector("layernorm_before.bias", d);
-        layer.norm2 = w.vector("layernorm_after.weight", d);
-        layer.norm2_bias = w.vector("layernorm_after.bias", d);
-        layer.qkv = w.linear({"attention.attention.query", "attention.attention.key", "attention.attention.value"});
-        layer.out = w.linear("attention.output.dense", d, d);
-        layer.up = w.linear("intermediate.dense", c.intermediate_size, d);
-        layer.down = w.linear("output.dense", d, c.intermediate_size);
-        if (layer.qkv.in() != d || layer.qkv.out() != 3 * d)
-            throw invalid_argument(
-                "weight '" + w.prefix() + "attention.attention': has " + std::to_string(layer.qkv.out()) +
-                " outputs in query, key and value together, the configuration says " + std::to_string(3 * d));
-        if (w.has("attention.attention.query.bias") != c.qkv_bias)
+        if (w.has(names.q + ".bias") != c.qkv_bias)
             throw invalid_argument("config: qkv_bias: " + std::string(c.qkv_bias ? "true" : "false") +
                                    ", but the checkpoint says otherwise");
-        layers_.push_back(std::move(layer));
+        layers_.push_back(EncoderLayer::load(w, names, layer_config()));
     }
     norm_ = base.vector("layernorm.weight", d);
     norm_bias_ = base.vector("layernorm.bias", d);
