@@ -10,5 +10,6 @@ $sudo apt-get install -y -qq --no-install-recommends \
     libonig-dev libutf8proc-dev libsodium-dev libjpeg-dev libpng-dev libwebp-dev \
     libgtest-dev libgmock-dev libbenchmark-dev \
     python3-cffi python3-numpy python3-pil python3-setuptools python3-wheel \
-    mono-mcs mono-runtime libmono-system-core4.0-cil rustc cargo abigail-tools doxygen >/dev/null
+    mono-mcs mono-runtime libmono-system-core4.0-cil rustc cargo abigail-tools doxygen \
+    clang-format >/dev/null
 tools/setup/onednn.sh
