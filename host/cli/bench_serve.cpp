@@ -40,7 +40,7 @@ int bench_serve(const po::variables_map& values) {
     Subject subject = subject_of(values);
     const int64_t context = values["context"].as<int64_t>();
     const Image page = bench_image(values, subject.manifest);
-    const auto pipeline = open_pipeline(values, subject.manifest, true);
+    const auto pipeline = open_pipeline(values, subject.manifest);
     Listeners listeners;
     listeners.cancelled = &interrupted();
     bench::StageBench bench(*pipeline, page, listeners);

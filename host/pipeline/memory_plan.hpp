@@ -35,7 +35,7 @@ struct MemoryPlan {
     int64_t activation_bytes = 0;  ///< Largest scratch and activations of any stage.
     int64_t image_bytes = 0;       ///< Pixels, features and visual tokens.
     int64_t context_tokens = 0;    ///< Planned context length.
-    int64_t prompt_tokens = 0;     ///< Text and visual tokens of one sequence, in front of the answer.
+    int64_t prompt_tokens = 0;     ///< Text and visual tokens in front of an answer; 0 while the prompt is not known.
     int64_t visual_tokens = 0;     ///< Visual tokens of one sequence.
     int64_t sequences = 0;         ///< That run together.
     int64_t total() const { return weight_bytes + kv_bytes + activation_bytes + image_bytes; }

@@ -307,7 +307,10 @@ MemoryPlan Pipeline::plan(const FirstQuestion& question) const {
         request.images.resize(question.images.size());
         planned.prompt = render_prompt(request);
     }
-    return plan_memory(*this, planned);
+    MemoryPlan plan = plan_memory(*this, planned);
+    // A prompt that is not known yet may be short: nothing is to be refused for it.
+    if (!question.prompt) plan.prompt_tokens = 0;
+    return plan;
 }
 
 void Pipeline::check_plan(const MemoryPlan& plan) const {

@@ -13,25 +13,35 @@ namespace vlm::sdk {
 
 /** Names below the layer's prefix; norms and products have ".weight" and ".bias" behind them. */
 struct EncoderLayerNames {
-    std::string norm1;
-    std::string q, k, v, out;
-    std::string norm2;
-    std::string up, down;
+    std::string norm1;  ///< In front of attention.
+    std::string q;      ///< Queries.
+    std::string k;      ///< Keys.
+    std::string v;      ///< Values.
+    std::string out;    ///< Behind attention.
+    std::string norm2;  ///< In front of the MLP.
+    std::string up;     ///< First layer of the MLP.
+    std::string down;   ///< Second layer of the MLP.
 };
 
 /** What all layers of an encoder have in common. */
 struct EncoderLayerConfig {
-    int64_t hidden_size = 0;
-    int64_t intermediate_size = 0;
-    int64_t heads = 1;
-    float norm_eps = 1e-5F;
-    uint32_t activation = 0;  ///< VLM_ACT_*.
+    int64_t hidden_size = 0;        ///< Width of a row.
+    int64_t intermediate_size = 0;  ///< Width inside the MLP.
+    int64_t heads = 1;              ///< Divides hidden_size.
+    float norm_eps = 1e-5F;         ///< Of both norms.
+    uint32_t activation = 0;        ///< VLM_ACT_*.
 };
 
 /** One layer. */
 struct EncoderLayer {
-    Kept norm1, norm1_bias, norm2, norm2_bias;
-    Linear qkv, out, up, down;
+    Kept norm1;       ///< `[hidden_size]`
+    Kept norm1_bias;  ///< `[hidden_size]`
+    Kept norm2;       ///< `[hidden_size]`
+    Kept norm2_bias;  ///< `[hidden_size]`
+    Linear qkv;       ///< Queries, keys and values behind one another.
+    Linear out;       ///< Behind attention.
+    Linear up;        ///< First layer of the MLP.
+    Linear down;      ///< Second layer of the MLP.
 
     /** Reads the weights below `w`'s prefix. INVALID_ARGUMENT when they have other widths than `config` says. */
     static EncoderLayer load(const Weights& w, const EncoderLayerNames& names, const EncoderLayerConfig& config) {
@@ -57,14 +67,14 @@ struct EncoderLayer {
      * `[rows]` i32). */
     void forward(const Ops& ops, const EncoderLayerConfig& config, const Tensor& begins, const Tensor& ends,
                  Tensor x) const {
-        const int64_t d = config.hidden_size;
+        const int64_t d = config.hidden_size, head_dim = d / config.heads;
         const auto split = [&](const Tensor& part) { return part.split_last(config.heads); };
         const Scratch projected = ops.linear(qkv, ops.layer_norm(x, norm1, norm1_bias, config.norm_eps));
         Attention attention;
         attention.q = split(projected.columns(0, d));
         attention.k = split(projected.columns(d, d));
         attention.v = split(projected.columns(2 * d, d));
-        attention.scale = 1.F / std::sqrt(static_cast<float>(d / config.heads));
+        attention.scale = 1.F / std::sqrt(static_cast<float>(head_dim));
         attention.mask_rule = VLM_MASK_RANGES;
         attention.key_begin = begins;
         attention.key_end = ends;

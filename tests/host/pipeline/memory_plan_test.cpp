@@ -143,7 +143,7 @@ TEST_F(MemoryPlanTest, ImagesThatOverflowAreRefusedBeforeTheyAreEncoded) {
     const auto pipeline = Pipeline::open(manifest, options());
     Listeners listeners;
     int encoded = 0;
-    listeners.tap = [&](const char*, const vlm_tensor&) { ++encoded; };
+    listeners.tap = [&](const std::string&, const vlm_tensor&) { ++encoded; };
     EXPECT_THROW(pipeline->answer({request(300, 200)}, manifest.generation, listeners), Error);
     EXPECT_EQ(encoded, 0);
 }
