@@ -71,6 +71,7 @@ class CudaDevice final : public Device {
         gpu_->get().counters(gpu_->get().impl, &theirs);
         return {theirs.flops, theirs.weight_bytes, theirs.peak_bytes, theirs.synchronizations};
     }
+    void begin_stage(LoadingStage stage) override { gpu_->get().begin_stage(gpu_->get().impl, stage.name.c_str()); }
     std::string description() const override { return gpu_->get().description; }
 
   private:
@@ -133,10 +134,6 @@ std::vector<fs::path> cuda_library_candidates() {
 std::shared_ptr<Device> open_cuda_device(int ordinal, const DeviceOptions& options,
                                          const std::vector<fs::path>& candidates) {
     const std::string device = "device 'cuda:" + std::to_string(ordinal) + "': ";
-    if (!options.weight_rules.empty())
-        throw invalid_argument(device +
-                               "layers cannot be stored in different types (weights_of) on the GPU; leave the "
-                               "rules out, or use the device \"cpu\"");
     std::string tried;
     for (const fs::path& path : candidates) {
         std::error_code error;
@@ -152,6 +149,14 @@ std::shared_ptr<Device> open_cuda_device(int ordinal, const DeviceOptions& optio
         request.weights = options.weights.c_str();
         request.kv = options.kv.c_str();
         request.log = [](int32_t level, const char* message) { log_message(level, "cuda", message); };
+        std::vector<const char*> patterns, types;
+        for (const WeightRule& rule : options.weight_rules) {
+            patterns.push_back(rule.pattern.c_str());
+            types.push_back(rule.type.c_str());
+        }
+        request.rule_patterns = patterns.data();
+        request.rule_types = types.data();
+        request.rule_count = patterns.size();
         vlm_cuda_device opened{};
         std::array<char, 1024> message{};
         const vlm_status status = open(&request, &opened, message.data(), message.size());

@@ -22,6 +22,54 @@ Tensor to_cpu(Run& run, Tensor tensor) {
     return copy;
 }
 
+/** A tensor in memory that others share, `offset` bytes behind its begin. */
+Tensor tensor_in(const std::shared_ptr<void>& memory, const vlm_device& device, int64_t offset, uint32_t dtype,
+                 std::vector<int64_t> shape) {
+    const Allocator place{
+        device, [&](int64_t) { return std::shared_ptr<void>(memory, static_cast<char*>(memory.get()) + offset); }};
+    return {dtype, std::move(shape), place};
+}
+
+/** Brings the rows of all requests to the CPU together, so that the host waits for its device once. */
+void bring_to_cpu(Run& run, std::vector<Backbone::Output>& outputs, const Allocator& device) {
+    int64_t total = 0, width = 0;
+    size_t with_rows = 0;
+    for (const auto& output : outputs) {
+        if (!output.rows || output.rows.on_cpu() || output.rows.elements() == 0) continue;
+        total += output.rows.dim(0);
+        width = output.rows.dim(1);
+        ++with_rows;
+    }
+    if (with_rows <= 1) {
+        for (auto& output : outputs)
+            if (output.rows) output.rows = to_cpu(run, output.rows);
+        return;
+    }
+    const int64_t row_bytes = width * dtype_bytes(VLM_DTYPE_F32);
+    const std::shared_ptr<void> joined = device.allocate(total * row_bytes);
+    int64_t first = 0;
+    for (auto& output : outputs) {
+        if (!output.rows || output.rows.on_cpu() || output.rows.elements() == 0) continue;
+        Tensor part = tensor_in(joined, device.device, first * row_bytes, VLM_DTYPE_F32, output.rows.shape());
+        run.check(run.compute().copy(&run.compute(), run.context(VLM_ABI_VERSION), output.rows.abi(), part.abi()),
+                  "joining the outputs");
+        first += output.rows.dim(0);
+    }
+    const auto& cpu = Allocator::cpu();
+    const std::shared_ptr<void> host = cpu.allocate(total * row_bytes);
+    Tensor source = tensor_in(joined, device.device, 0, VLM_DTYPE_F32, {total, width});
+    Tensor target = tensor_in(host, cpu.device, 0, VLM_DTYPE_F32, {total, width});
+    run.check(run.compute().copy(&run.compute(), run.context(VLM_ABI_VERSION), source.abi(), target.abi()),
+              "copy to the CPU");
+    first = 0;
+    for (auto& output : outputs) {
+        if (!output.rows || output.rows.on_cpu()) continue;
+        const int64_t count = output.rows.dim(0);
+        output.rows = tensor_in(host, cpu.device, first * row_bytes, VLM_DTYPE_F32, {count, width});
+        first += count;
+    }
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------- vision encoder
@@ -303,9 +351,10 @@ std::vector<Backbone::Output> Backbone::run(Run& run, std::span<const Request> r
             throw broken(plugin(), "VLM-P-17",
                          "run made " + std::to_string(request.output_rows) + " output rows where " +
                              std::to_string(outputs[i].rows.dim(0)) + " were planned");
-        outputs[i].rows = to_cpu(run, outputs[i].rows.first_rows(request.output_rows));
+        outputs[i].rows = outputs[i].rows.first_rows(request.output_rows);
         outputs[i].row_of_output = outputs[i].row_of_output.first_rows(request.output_rows);
     }
+    bring_to_cpu(run, outputs, device);
     return outputs;
 }
 

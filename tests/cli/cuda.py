@@ -42,9 +42,11 @@ refused(run("--device", "cuda", library=source / "README.md"), "README.md", "can
 refused(run("--device", "cuda:1", library=emulated), "there is no GPU 1")
 refused(run("--device", "cuda", "--weights", "int3", library=emulated), "int3")
 
-cpu = run("--device", "cpu", "--dtype", "f32")
-gpu = run("--device", "cuda", "--dtype", "f32", library=emulated)
-assert cpu.returncode == 0 and gpu.returncode == 0, (cpu.stderr, gpu.stderr)
-texts = [json.loads(result.stdout.splitlines()[0])["text"] for result in (cpu, gpu)]
-assert texts[0] and texts[0] == texts[1], texts
-print("refusals are clear; the emulated GPU answers:", texts[1])
+# In f32 quantised weights meet exact activations on both devices, and their codes are the same.
+for weights in ("auto", "int8", "int4"):
+    cpu = run("--device", "cpu", "--dtype", "f32", "--weights", weights)
+    gpu = run("--device", "cuda", "--dtype", "f32", "--weights", weights, library=emulated)
+    assert cpu.returncode == 0 and gpu.returncode == 0, (weights, cpu.stderr, gpu.stderr)
+    texts = [json.loads(result.stdout.splitlines()[0])["text"] for result in (cpu, gpu)]
+    assert texts[0] and texts[0] == texts[1], (weights, texts)
+    print("weights", weights, "on the emulated GPU:", texts[1])

@@ -57,6 +57,7 @@ struct AttentionCall {
     const float* key_sin;
     int64_t rotary;  ///< Frequencies of key_cos.
     KeySource source;
+    int64_t fresh;  ///< The newest key and value are still at source.k and source.v: 0 or 1.
     int32_t* fault;
 
     /** The keys that a row sees: [low, high). */
@@ -107,6 +108,25 @@ AttentionPlan plan_attention(const AttentionCall& call);
 /** Any call. `partials` holds plan.partial_floats. */
 void launch_attention(const Queue& queue, uint32_t dtype, const AttentionCall& call, const AttentionPlan& plan,
                       float* partials);
+
+/** Many rows in bf16 on the tensor cores. No rotation, key rows or dense mask; sizes of heads multiples of 8 up to
+ * kMaxTileDim; keys and values aligned to 16 bytes; fewer than 2^24 keys. */
+inline constexpr int64_t kMaxTileDim = 128;
+void launch_attention_tiles(const Queue& queue, const AttentionCall& call);
+
+/** Calls of one row in bf16, all with the same heads. No rotation, key rows or dense mask; sizes of heads multiples of
+ * 8; keys and values, also the newest, aligned to 16 bytes. */
+struct DecodeBatch {
+    const AttentionCall* calls;  ///< On the GPU; NULL: `one` alone.
+    AttentionCall one;           ///< The first.
+    int64_t count;
+    int64_t group_chunks, spans, span_keys;
+    int64_t partial_floats;  ///< Scratch.
+    float* partials;
+};
+/** Cuts the work; `one` and `count` are set. */
+void plan_decodes(DecodeBatch& batch, int64_t most_keys);
+void launch_decodes(const Queue& queue, const DecodeBatch& batch);
 
 /** Softmax weights of rows [first, first + count), mean over heads, into `mean` `[count, keys]`; `scratch` has `count *
  * heads * keys` floats. */

@@ -187,15 +187,62 @@ void check(State& state, const Queue& queue, const vlm_attention& args, Checked&
     call.fault = state.fault();
 }
 
+/** Whether memory and a distance between rows in bf16 allow reading 16 bytes at once. */
+bool in_pieces(const void* memory, int64_t distance) {
+    return reinterpret_cast<uintptr_t>(memory) % 16 == 0 && distance % 8 == 0;
+}
+
+/** What the kernels for bf16 do not know. */
+bool plain(const State& state, const AttentionCall& call) {
+    return state.options.activation_dtype == VLM_DTYPE_BF16 && call.mask_rule != VLM_MASK_DENSE &&
+           call.key_rows == nullptr && call.key_cos == nullptr && call.source.head_dim % 8 == 0 &&
+           call.source.value_dim % 8 == 0;
+}
+
+/** See DecodeBatch. Packed copies live only as long as this call. */
+bool waits(const State& state, const Checked& c) {
+    const KeySource& s = c.call.source;
+    const bool packed = c.packed_q != nullptr || c.packed_k != nullptr || c.packed_v != nullptr;
+    return state.decodes_work && plain(state, c.call) && c.call.rows == 1 && c.layer != nullptr && c.added <= 1 &&
+           !packed && c.last_row_scores == nullptr && c.weights == nullptr &&
+           (c.added == 0 || (in_pieces(s.k, s.k_head) && in_pieces(s.v, s.v_head)));
+}
+
+/** See launch_attention_tiles; with fewer rows a tile would be mostly empty. */
+bool takes_tiles(const State& state, const AttentionCall& call) {
+    constexpr int64_t kFewestRows = 16, kMostKeys = int64_t{1} << 24;
+    const KeySource& s = call.source;
+    return state.tiles_work && plain(state, call) && call.rows >= kFewestRows && call.keys < kMostKeys &&
+           s.head_dim <= kMaxTileDim && s.value_dim <= kMaxTileDim &&
+           (s.pages != nullptr || (in_pieces(s.k, s.k_row) && in_pieces(s.k, s.k_head) && in_pieces(s.v, s.v_row) &&
+                                   in_pieces(s.v, s.v_head)));
+}
+
+int64_t page_bytes(const State& state, const KeySource& source) {
+    return checked_product(source.kv_heads * kPageKeys, source.head_dim + source.value_dim,
+                           cpu::element_bytes(state.options.activation_dtype));
+}
+
+/** Makes room for the key and value of a call that waits; the launch will store them. */
+void wait_in_line(State& state, const Queue& queue, Checked& c) {
+    KeySource& source = c.call.source;
+    if (c.added > 0) {
+        state.pending.settle(state, c.layer->table());
+        c.layer->reserve(state, queue, c.layer->length() + 1, page_bytes(state, source));
+        c.layer->grow(1, source.value_dim);
+    }
+    c.call.fresh = c.added;
+    source.pages = c.layer->table();
+    state.pending.add(state, queue, c.call);
+}
+
 /** Writes the new keys into the pages and makes the pages what the kernels read. */
 void append(State& state, const Queue& queue, Checked& c) {
     if (c.layer == nullptr) return;
     KeySource& source = c.call.source;
     const uint32_t dtype = state.options.activation_dtype;
     if (c.added > 0) {
-        const int64_t page =
-            checked_product(source.kv_heads * kPageKeys, source.head_dim + source.value_dim, cpu::element_bytes(dtype));
-        c.layer->reserve(state, queue, c.layer->length() + c.added, page);
+        c.layer->reserve(state, queue, c.layer->length() + c.added, page_bytes(state, source));
         launch_append(queue, dtype, source, c.added, c.layer->table(), c.layer->length());
         c.layer->grow(c.added, source.value_dim);
     }
@@ -231,19 +278,26 @@ uint64_t pairs_of(const AttentionCall& call) {
 }  // namespace
 
 vlm_status attention(const vlm_compute* self, const vlm_run_context* run, const vlm_attention* args) {
-    return guarded(self, run, "attention", [&](State& state, const Queue& queue) {
+    return guarded<true>(self, run, "attention", [&](State& state, const Queue& queue) {
         if (args == nullptr) throw invalid_argument("args is NULL");
         Checked c;
         check(state, queue, *args, c);
+        state.flops += 2 * pairs_of(c.call) * static_cast<uint64_t>(c.call.heads) *
+                       static_cast<uint64_t>(c.call.source.head_dim + c.call.source.value_dim);
+        if (waits(state, c)) {
+            wait_in_line(state, queue, c);
+            return;
+        }
+        state.pending.flush(state);
         append(state, queue, c);
-        if (c.call.rows > 0) {
+        if (takes_tiles(state, c.call)) {
+            launch_attention_tiles(queue, c.call);
+        } else if (c.call.rows > 0) {
             const AttentionPlan plan = plan_attention(c.call);
             const Temporary partials(state, queue, checked_product(plan.partial_floats, 4));
             launch_attention(queue, state.options.activation_dtype, c.call, plan, partials.as<float>());
         }
         write_weights(state, queue, c);
-        state.flops += 2 * pairs_of(c.call) * static_cast<uint64_t>(c.call.heads) *
-                       static_cast<uint64_t>(c.call.source.head_dim + c.call.source.value_dim);
     });
 }
 

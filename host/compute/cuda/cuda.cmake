@@ -2,13 +2,13 @@
 # nvcc is found), on (fail without) or off.
 set(VLM_CUDA auto CACHE STRING "Build the CUDA compute library: auto, on or off")
 set_property(CACHE VLM_CUDA PROPERTY STRINGS auto on off)
-set(VLM_CUDA_COMMON_SOURCES attention_ops element_ops fuse_epilogue heuristic_cache kv_cache library linear_ops memory row_ops state token_ops view
+set(VLM_CUDA_COMMON_SOURCES attention_check attention_ops element_ops fuse_epilogue heuristic_cache kv_cache library linear_ops linear_pack memory pending_decodes row_ops state token_ops view
                             driver_errors)
 list(TRANSFORM VLM_CUDA_COMMON_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/host/compute/cuda/\\1.cpp")
 # What it shares with the host.
 list(APPEND VLM_CUDA_COMMON_SOURCES ${CMAKE_SOURCE_DIR}/host/base/tensor.cpp ${CMAKE_SOURCE_DIR}/host/compute/cpu/view.cpp
-     ${CMAKE_SOURCE_DIR}/host/compute/taps.cpp)
-set(VLM_CUDA_KERNEL_SOURCES rows elements tokens dense attention)
+     ${CMAKE_SOURCE_DIR}/host/compute/taps.cpp ${CMAKE_SOURCE_DIR}/host/compute/weight_policy.cpp)
+set(VLM_CUDA_KERNEL_SOURCES rows elements tokens dense few_rows quantise attention attention_tiles attention_decode)
 list(TRANSFORM VLM_CUDA_KERNEL_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/host/compute/cuda/\\1.cu")
 
 string(TOLOWER "${VLM_CUDA}" vlm_cuda_wish)
@@ -20,7 +20,10 @@ if(NOT vlm_cuda_wish MATCHES "^(off|0|false|no)$")
     include(CheckLanguage)
     check_language(CUDA)
     if(CMAKE_CUDA_COMPILER)
-        if(NOT CMAKE_CUDA_ARCHITECTURES)
+        execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE vlm_nvcc_version)
+        if(NOT CMAKE_CUDA_ARCHITECTURES AND vlm_nvcc_version MATCHES "release 12\\.[0-7][^0-9]")  # does not know Blackwell
+            set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual)
+        elseif(NOT CMAKE_CUDA_ARCHITECTURES)
             set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100-real 100-virtual)
         endif()
         if(VLM_CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
@@ -49,6 +52,8 @@ add_library(vlm_compute_cuda SHARED ${VLM_CUDA_COMMON_SOURCES} ${VLM_CUDA_KERNEL
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # overlaps in std::string that are not there (GCC bug 105651)
     set_source_files_properties(${CMAKE_SOURCE_DIR}/host/compute/cuda/dense_products.cpp PROPERTIES COMPILE_OPTIONS -Wno-restrict)
 endif()
+# The codes of quantised weights are those of the CPU device to the bit.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/host/compute/cuda/quantise.cu PROPERTIES COMPILE_OPTIONS -fmad=false)
 set_target_properties(vlm_compute_cuda PROPERTIES CUDA_VISIBILITY_PRESET hidden
                       CUDA_RUNTIME_LIBRARY Static LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 target_include_directories(vlm_compute_cuda PRIVATE ${CMAKE_SOURCE_DIR})

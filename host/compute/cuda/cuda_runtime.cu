@@ -120,6 +120,7 @@ class Gpu final : public Runtime {
         check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep), "the memory pool");
         check(cudaHostAlloc(&word_, sizeof(*word_), cudaHostAllocMapped), "pinned memory");
         *word_ = 0;
+        check(cudaHostAlloc(&landing_, kSlotBytes, cudaHostAllocDefault), "pinned memory");
         staging_ = std::make_unique<Staging>();
         const std::string kind = std::string(properties_.name) + " sm_" + std::to_string(properties_.major) +
                                  std::to_string(properties_.minor);
@@ -131,7 +132,10 @@ class Gpu final : public Runtime {
         products_.reset();
         staging_.reset();
         cudaFreeHost(word_);
+        cudaFreeHost(landing_);
         cudaStreamDestroy(stream_);
+        cudaMemPoolTrimTo(pool_, 0);  // others on this GPU can have it now
+        cudaGetLastError();
     }
 
     std::string name() const override {
@@ -153,7 +157,13 @@ class Gpu final : public Runtime {
     }
     void* allocate(int64_t bytes, void* stream) override {
         void* memory = nullptr;
-        const cudaError_t error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), native(stream));
+        cudaError_t error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), native(stream));
+        if (error == cudaErrorMemoryAllocation) {
+            // What the pool keeps may be in pieces of the wrong size.
+            cudaGetLastError();
+            cudaMemPoolTrimTo(pool_, 0);
+            error = cudaMallocAsync(&memory, static_cast<size_t>(bytes), native(stream));
+        }
         if (error == cudaErrorMemoryAllocation) {
             cudaGetLastError();
             return nullptr;
@@ -172,9 +182,14 @@ class Gpu final : public Runtime {
         staging_->upload(source, target, bytes, native(stream));
     }
     void download(const void* source, void* target, int64_t bytes, void* stream) override {
-        check(cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, native(stream)),
+        // Small ones land in pinned memory: the driver would take pageable memory piece by piece.
+        const bool small = bytes <= kSlotBytes;
+        const std::unique_lock lock = small ? std::unique_lock(landing_mutex_) : std::unique_lock<std::mutex>();
+        check(cudaMemcpyAsync(small ? landing_ : target, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost,
+                              native(stream)),
               "a download");
         synchronize(stream);
+        if (small) std::memcpy(target, landing_, static_cast<size_t>(bytes));
     }
     void copy(const void* source, void* target, int64_t bytes, void* stream) override {
         check(cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, native(stream)),
@@ -196,6 +211,8 @@ class Gpu final : public Runtime {
     cudaStream_t stream_ = nullptr;
     cudaMemPool_t pool_ = nullptr;
     int32_t* word_ = nullptr;
+    std::mutex landing_mutex_;
+    char* landing_ = nullptr;
     std::unique_ptr<Staging> staging_;
     std::unique_ptr<DenseProducts> products_;
 };

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "host/compute/cuda/kernels.hpp"
+#include "host/compute/cuda/weight_formats.hpp"
 
 namespace vlm::cuda {
 
@@ -20,11 +21,19 @@ struct LinearEpilogue {
 /** Most rows of launch_few_rows. */
 inline constexpr int64_t kFewRows = 8;
 
-/** `y = epilogue(x W^T)` for 1 to kFewRows rows: reads the weights once, at the speed of memory. Rows of W are
- * `weight_stride` elements apart, a multiple of 8, and aligned to 16 bytes.
- *  @param dtype  Of x and y. @param weight_dtype  VLM_DTYPE_F32 or VLM_DTYPE_BF16. */
-void launch_few_rows(const Queue& queue, uint32_t dtype, const RowLayout& x, uint32_t weight_dtype, const void* weight,
-                     int64_t weight_stride, const LinearEpilogue& epilogue, const RowLayout& y);
+/** `y = epilogue(x W^T)` for 1 to kFewRows rows: reads the weights once, at the speed of memory. Memory of the weights
+ * is aligned to 16 bytes.
+ *  @param dtype  Of x and y. */
+void launch_few_rows(const Queue& queue, uint32_t dtype, const RowLayout& x, const WeightMatrix& weight,
+                     const LinearEpilogue& epilogue, const RowLayout& y);
+
+/** Quantises `rows` outputs of `weights` `[rows, in]` into `matrix` (4 or 8 bits); a weight that is no number or beyond
+ * kQuantLimit sets the fault. */
+void launch_quantise(const Queue& queue, const float* weights, int64_t rows, int64_t in, const WeightMatrix& matrix,
+                     int32_t* fault);
+/** Quantised weights as `[rows, stride]` of `dtype` (f32, bf16); writes `groups * kQuantGroup` elements of a row. */
+void launch_expand(const Queue& queue, const WeightMatrix& matrix, int64_t rows, uint32_t dtype, void* to,
+                   int64_t stride);
 
 /** `y = epilogue(sums)`, when the product came from cuBLASLt. */
 void launch_epilogue(const Queue& queue, uint32_t dtype, const RowLayout& sums, const LinearEpilogue& epilogue,

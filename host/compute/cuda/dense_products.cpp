@@ -130,7 +130,9 @@ std::optional<Algorithm> ask(cublasLtHandle_t handle, const Problem& problem, co
     const cublasStatus_t status =
         cublasLtMatmulAlgoGetHeuristic(handle, problem.description.handle, problem.a.handle, problem.b.handle,
                                        problem.c.handle, problem.d.handle, preference.handle, 1, &result, &found);
-    if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0)) return std::nullopt;
+    // Some versions call strides that they have no kernel for invalid rather than unsupported.
+    const bool none = status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE;
+    if (none || (status == CUBLAS_STATUS_SUCCESS && found == 0)) return std::nullopt;
     check(status, "choosing an algorithm");
     Algorithm algorithm;
     static_assert(sizeof(result.algo) == sizeof(algorithm.words));
@@ -183,11 +185,13 @@ bool DenseProducts::multiply(const DenseProduct& p, cudaStream_t stream) {
         const std::scoped_lock lock(mutex_);
         const std::string key = key_of(p);
         algorithm = cache_.find(key);
-        if (!algorithm || !usable(handle_, problem, *algorithm)) {
+        const bool checked = checked_.contains(key);
+        if (!algorithm || (!checked && !usable(handle_, problem, *algorithm))) {
             algorithm = ask(handle_, problem, p, max_workspace_);
             if (!algorithm) return false;
             cache_.put(key, *algorithm);
         }
+        if (!checked) checked_.insert(key);
     }
     // A workspace of its own per call: products of several streams may run at once.
     void* workspace = nullptr;
@@ -198,7 +202,7 @@ bool DenseProducts::multiply(const DenseProduct& p, cudaStream_t stream) {
                                  " bytes that a dense product works in");
     }
     const cublasLtMatmulAlgo_t algo = native(*algorithm);
-    const float alpha = 1.0f, beta = p.residual != nullptr ? 1.0f : 0.0f;
+    const float alpha = p.alpha, beta = p.residual != nullptr ? 1.0f : 0.0f;
     const cublasStatus_t status =
         cublasLtMatmul(handle_, problem.description.handle, &alpha, p.weight, problem.a.handle, p.x, problem.b.handle,
                        &beta, c_of(p), problem.c.handle, p.y, problem.d.handle, &algo, workspace, bytes, stream);

@@ -7,6 +7,7 @@
 
 #include <mutex>
 #include <string>
+#include <unordered_set>
 
 #include "host/compute/cuda/heuristic_cache.hpp"
 #include "host/compute/cuda/runtime.hpp"
@@ -30,6 +31,8 @@ class DenseProducts {
     const size_t max_workspace_;
     std::mutex mutex_;
     HeuristicCache cache_;
+    /** Shapes whose algorithm this process has asked for or checked. */
+    std::unordered_set<std::string> checked_;
 };
 
 }  // namespace vlm::cuda

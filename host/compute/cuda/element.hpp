@@ -11,9 +11,12 @@
 #include <cstring>
 
 #if defined(__CUDACC__)
+#include <cuda_fp16.h>
 #define VLM_HD __host__ __device__ __forceinline__
+#define VLM_UNROLL _Pragma("unroll")
 #else
 #define VLM_HD inline
+#define VLM_UNROLL
 #endif
 
 namespace vlm::cuda {
@@ -53,6 +56,9 @@ VLM_HD float to_float(Bf16 v) {
     return float_from_bits(static_cast<uint32_t>(v.bits) << 16);
 }
 VLM_HD float to_float(F16 v) {
+#if defined(__CUDA_ARCH__)
+    return __half2float(__ushort_as_half(v.bits));
+#else
     const uint32_t sign = static_cast<uint32_t>(v.bits & 0x8000u) << 16;
     const uint32_t exponent = (v.bits >> 10) & 0x1Fu, mantissa = v.bits & 0x3FFu;
     if (exponent == 0x1Fu) return float_from_bits(sign | 0x7F800000u | (mantissa << 13));
@@ -61,6 +67,7 @@ VLM_HD float to_float(F16 v) {
         return sign != 0 ? -magnitude : magnitude;
     }
     return float_from_bits(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+#endif
 }
 
 /** Rounds to nearest, ties to even; NaN stays NaN. */

@@ -9,7 +9,7 @@
 namespace vlm::cuda {
 
 /** What a kernel writes to State::fault when an index lies outside; 0 is none. The kernel then does without the row. */
-enum class Fault : int32_t { none, gather, scatter_mean, carry_map, merge_map, key_rows };
+enum class Fault : int32_t { none, gather, scatter_mean, carry_map, merge_map, key_rows, quantise };
 
 /* ---- rows.cu ---- */
 void launch_layer_norm(const Queue& queue, uint32_t dtype, const RowLayout& x, const float* gamma, const float* beta,

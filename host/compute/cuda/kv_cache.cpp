@@ -10,8 +10,25 @@
 namespace vlm::cuda {
 
 namespace {
+
 constexpr int64_t kFirstTablePages = 16;
+
+void check_spec(const vlm_kv_spec* spec) {
+    if (spec == nullptr) throw invalid_argument("spec is NULL");
+    if (spec->struct_size < sizeof(vlm_kv_spec) || spec->struct_size > VLM_STRUCT_SIZE_MAX)
+        throw invalid_argument("spec has struct_size " + std::to_string(spec->struct_size) + ", expected " +
+                               std::to_string(sizeof(vlm_kv_spec)));
+    const auto within = [](int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; };
+    if (!within(spec->layers, 1, 65536) || !within(spec->kv_heads, 1, 65536) ||
+        !within(spec->head_dim, 1, kMaxHeadDim) || !within(spec->capacity, 0, int64_t{1} << 31))
+        throw invalid_argument("spec has layers " + std::to_string(spec->layers) + ", kv_heads " +
+                               std::to_string(spec->kv_heads) + ", head_dim " + std::to_string(spec->head_dim) +
+                               ", capacity " + std::to_string(spec->capacity) +
+                               "; expected 1 to 65536 layers and heads of 1 to " + std::to_string(kMaxHeadDim) +
+                               " elements, and a capacity of 0 to 2^31");
 }
+
+}  // namespace
 
 int64_t LayerCache::bytes(const State& state, int64_t kv_heads, int64_t head_dim) const {
     return length_ * kv_heads * (head_dim + value_dim_) * cpu::element_bytes(state.options.activation_dtype);
@@ -64,18 +81,7 @@ vlm_status kv_create(const vlm_compute* self, const vlm_kv_spec* spec, vlm_kv_ca
     return guarded_quiet(self, nullptr, "kv_create", [&](State&, const Queue&) {
         if (cache == nullptr) throw invalid_argument("the place for the cache is NULL");
         *cache = nullptr;
-        if (spec == nullptr) throw invalid_argument("spec is NULL");
-        if (spec->struct_size < sizeof(vlm_kv_spec) || spec->struct_size > VLM_STRUCT_SIZE_MAX)
-            throw invalid_argument("spec has struct_size " + std::to_string(spec->struct_size) + ", expected " +
-                                   std::to_string(sizeof(vlm_kv_spec)));
-        const auto within = [](int64_t value, int64_t low, int64_t high) { return value >= low && value <= high; };
-        if (!within(spec->layers, 1, 65536) || !within(spec->kv_heads, 1, 65536) ||
-            !within(spec->head_dim, 1, kMaxHeadDim) || !within(spec->capacity, 0, int64_t{1} << 31))
-            throw invalid_argument("spec has layers " + std::to_string(spec->layers) + ", kv_heads " +
-                                   std::to_string(spec->kv_heads) + ", head_dim " + std::to_string(spec->head_dim) +
-                                   ", capacity " + std::to_string(spec->capacity) +
-                                   "; expected 1 to 65536 layers and heads of 1 to " + std::to_string(kMaxHeadDim) +
-                                   " elements, and a capacity of 0 to 2^31");
+        check_spec(spec);
         auto made = std::make_unique<Cache>();
         made->kv_heads = spec->kv_heads;
         made->head_dim = spec->head_dim;
@@ -117,6 +123,17 @@ int64_t kv_bytes(const vlm_compute* self, const vlm_kv_cache* cache) {
             total +=
                 layer.bytes(*static_cast<State*>(self->impl), cache_of(cache)->kv_heads, cache_of(cache)->head_dim);
     return total;
+}
+
+int64_t kv_token_bytes(const vlm_compute* self, const vlm_kv_spec* spec) {
+    try {
+        const State& state = state_of(self);
+        check_spec(spec);
+        return 2 * int64_t{spec->layers} * spec->kv_heads * spec->head_dim *
+               cpu::element_bytes(state.options.activation_dtype);
+    } catch (...) {
+        return -1;  // as for every spec that kv_create refuses, which says why
+    }
 }
 
 }  // namespace vlm::cuda

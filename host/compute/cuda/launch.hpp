@@ -11,6 +11,18 @@
  *      warp_sum(x)                     over the lanes of a warp
  *      shared<T>()                     memory of the block
  *
+ *  A kernel that declares `NeedsWarps` counts on kThreads threads in warps of 32 and may use these too:
+ *
+ *      group_sum<n>(x), group_max<n>(x)  over n neighbouring lanes, a power of two
+ *      multiply(c, a, b)                 c += a b of a 16 x 8 x 16 product in bf16, in the registers of a warp
+ *      load_matrices<transposed>(r, row) four 8 x 8 matrices of 16 bits from shared memory; lane l names row l % 8 of
+ *                                        matrix l / 8
+ *      copy_async(to, from, present)     16 bytes to shared memory, or zeros; commit_copies() closes a group of them,
+ *                                        wait_copies<n>() waits until all but the last n groups of this thread are
+ * there
+ *
+ *  Which lane holds which element of a product is said by the PTX manual under mma.m16n8k16.
+ *
  *  Compiled by nvcc this is a CUDA kernel. Compiled by a C++ compiler, in the tests, the same text runs on the CPU:
  * with one thread and one lane per block (fast), or with all threads as fibers that run in either order between two
  * barriers, so that a missing barrier changes the result and a divergent one is found. A kernel must therefore not
@@ -58,6 +70,49 @@ class DeviceBlock {
         return combine(x, -infinity(), [](float a, float b) { return fmaxf(a, b); });
     }
 
+    template <int kLanesOfGroup>
+    __device__ __forceinline__ float group_sum(float x) {
+        for (int step = kLanesOfGroup / 2; step > 0; step >>= 1) x += __shfl_xor_sync(0xFFFFFFFFu, x, step);
+        return x;
+    }
+    template <int kLanesOfGroup>
+    __device__ __forceinline__ float group_max(float x) {
+        for (int step = kLanesOfGroup / 2; step > 0; step >>= 1) x = fmaxf(x, __shfl_xor_sync(0xFFFFFFFFu, x, step));
+        return x;
+    }
+    __device__ __forceinline__ void multiply(float* c, const uint32_t* a, const uint32_t* b) {
+        asm volatile(
+            "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+            "{%0,%1,%2,%3};"
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+    }
+    template <bool kTransposed>
+    __device__ __forceinline__ void load_matrices(uint32_t* r, const void* row) {
+        const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+        if (kTransposed) {
+            asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                         : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                         : "r"(address)
+                         : "memory");
+        } else {
+            asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                         : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                         : "r"(address)
+                         : "memory");
+        }
+    }
+    __device__ __forceinline__ void copy_async(void* to, const void* from, bool present) {
+        const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(present ? 16 : 0)
+                     : "memory");
+    }
+    __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+    template <int kLeft>
+    __device__ __forceinline__ void wait_copies() {
+        asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+    }
+
   private:
     /** Joins one value per warp; the first barrier protects the values of the reduction before. */
     template <class Join>
@@ -84,6 +139,13 @@ __global__ void __launch_bounds__(Body::kThreads) run_body(const Body body) {
 /** Throws what CUDA says about the launch that came before. */
 void check_launch(const char* name);
 
+/** Asks for more shared memory than a block has by default, for this kernel on the current GPU. */
+template <class Body>
+void allow_shared(const char* name, void (*kernel)(Body), int64_t bytes) {
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    check_launch(name);
+}
+
 /** Enqueues `body` for every block. @throws Error RESOURCE_EXHAUSTED for more blocks than a grid has, INTERNAL when
  * CUDA refuses. */
 template <class Body>
@@ -91,6 +153,7 @@ void launch(const Queue& queue, const char* name, const Grid& grid, const Body& 
     if (grid.blocks <= 0) return;
     if (grid.blocks > kMaxBlocks)
         throw resource_exhausted(std::string(name) + ": " + std::to_string(grid.blocks) + " blocks are too many");
+    if (grid.shared_bytes > kMaxSharedBytes) allow_shared(name, run_body<Body>, grid.shared_bytes);
     run_body<<<static_cast<unsigned>(grid.blocks), Body::kThreads, static_cast<size_t>(grid.shared_bytes),
                static_cast<cudaStream_t>(queue.stream)>>>(body);
     check_launch(name);

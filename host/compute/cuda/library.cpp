@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "host/compute/cuda/attention_check.hpp"
 #include "host/compute/cuda/memory.hpp"
 #include "host/compute/cuda/table.hpp"
 
@@ -71,6 +72,7 @@ void fill_table(OpenDevice& device) {
     t.merge_map = merge_map;
     t.keep_map = keep_map;
     t.carry_map = carry_map;
+    t.kv_token_bytes = kv_token_bytes;
 }
 
 void say(const std::string& text, char* message, uint64_t size) noexcept {
@@ -163,8 +165,13 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
             throw vlm::failed_precondition("the CUDA compute library has revision " +
                                            std::to_string(VLM_CUDA_LIBRARY_REVISION) + ", the host expects " +
                                            std::to_string(request->revision) + "; install both from the same build");
-        const Options options = parse_options(request->dtype, request->weights, request->kv);
+        Options options = parse_options(request->dtype, request->weights, request->kv);
+        for (uint64_t i = 0; i < request->rule_count; ++i) {
+            weight_type_of(request->rule_types[i]);
+            options.rules.push_back({request->rule_patterns[i], request->rule_types[i]});
+        }
         auto open = std::make_unique<OpenDevice>(open_runtime(request->ordinal), options, *request);
+        check_attention(open->state);
         fill_table(*open);
         *device = {};
         device->revision = VLM_CUDA_LIBRARY_REVISION;
@@ -177,6 +184,9 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
             edge(nullptr, 0, [&] { free_run_tensors(device_of(impl).state, run); });
         };
         device->counters = read_counters;
+        device->begin_stage = [](void* impl, const char* stage) {
+            edge(nullptr, 0, [&] { device_of(impl).state.stage = stage; });
+        };
         device->wait = [](void* impl, char* text, uint64_t room) {
             return edge(text, room, [&] { device_of(impl).state.synchronize(device_of(impl).state.queue(nullptr)); });
         };

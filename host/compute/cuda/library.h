@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /** Changes whenever a struct of this file does. */
-#define VLM_CUDA_LIBRARY_REVISION 1u
+#define VLM_CUDA_LIBRARY_REVISION 2u
 /** Name of the exported function. */
 #define VLM_CUDA_LIBRARY_ENTRY "vlm_compute_cuda_open"
 
@@ -23,10 +23,13 @@ typedef struct vlm_cuda_request {
     uint32_t revision;   /**< VLM_CUDA_LIBRARY_REVISION of the host. */
     int32_t ordinal;     /**< Number of the GPU, from 0. */
     const char* dtype;   /**< "auto", "f32" or "bf16". */
-    const char* weights; /**< "auto", "f32" or "bf16". */
+    const char* weights; /**< "auto", "f32", "bf16", "f16", "int8" or "int4". */
     const char* kv;      /**< "auto", or the dtype: keys and values are cached as they come. */
     /** Writes one message to the host's log; `level` is VLM_LOG_*. Must not be NULL. */
     void (*log)(int32_t level, const char* message);
+    const char* const* rule_patterns; /**< Layers that are stored otherwise, see WeightRule; `rule_count` patterns. */
+    const char* const* rule_types;    /**< Their types. */
+    uint64_t rule_count;              /**< Number of rules. */
 } vlm_cuda_request;
 
 /** Counters since the device was opened; see DeviceCounters. */
@@ -53,6 +56,8 @@ typedef struct vlm_cuda_device {
     /** Frees what `run` has created and not destroyed. */
     void (*end_run)(void* impl, const vlm_run_context* run);
     void (*counters)(void* impl, vlm_cuda_counters* counters);
+    /** Said before each stage loads its weights; an empty stage at the end. [load: one thread at a time] */
+    void (*begin_stage)(void* impl, const char* stage);
     /** Waits for the device; a message of at most `size` bytes when something has failed on it. */
     vlm_status (*wait)(void* impl, char* message, uint64_t size);
     /** Waits for the device and frees everything. */

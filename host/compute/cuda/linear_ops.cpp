@@ -1,9 +1,10 @@
 /** @file linear_ops.cpp
- *  linear_pack, linear, matmul.
+ *  linear, matmul.
  *
- *  Weights stay `[out, in]` as files have them, rows padded to 16 bytes, since cuBLASLt reads that as it is and the own
- * kernel for few rows wants whole pieces. Three ways to multiply: up to eight rows the own kernel, everything fused;
- * more rows cuBLASLt with what it can fuse (fuse_epilogue); the rest in a pass over the products.
+ *  Three ways to multiply: up to eight rows the own kernel, everything fused; more rows cuBLASLt with what it can fuse
+ * (fuse_epilogue); the rest in a pass over the products. Weights of another type than the activations are expanded for
+ * cuBLASLt, call by call; with quantised ones that costs more than reading the codes twice, so up to sixteen rows go
+ * through the own kernel in two turns.
  */
 #include "host/compute/cuda/linear_ops.hpp"
 
@@ -16,100 +17,11 @@ namespace vlm::cuda {
 
 namespace {
 
-constexpr int64_t kMaxSide = int64_t{1} << 31;
-/** Elements to which rows of weights are padded. */
-constexpr int64_t kRowStep = 8;
-
-bool is_float(uint32_t dtype) {
-    const uint32_t code = dtype >> 16;
-    return code == VLM_TYPE_FLOAT || code == VLM_TYPE_BFLOAT || code == VLM_TYPE_FLOAT8_E4M3FN ||
-           code == VLM_TYPE_FLOAT8_E5M2;
-}
-
-/** A weight as `[out, in]`, whatever it was. */
-View read_weight(const vlm_tensor* weight, const std::string& what, bool transposed) {
-    View v = cpu::view_of(weight, what.c_str(), 0);
-    if (!is_float(v.dtype)) throw invalid_argument(v.text() + " is no float tensor");
-    if (v.ndim < 2 || (transposed && v.ndim != 2))
-        throw invalid_argument(v.text() + ", expected a matrix " + (transposed ? "[in, out]" : "[out, in]"));
-    const int64_t step = v.strides[static_cast<size_t>(v.ndim - 1)];
-    int64_t inputs = 1;
-    for (int32_t d = v.ndim - 1; d >= 1; --d) {
-        if (v.dim(d) != 1 && d < v.ndim - 1 && v.strides[static_cast<size_t>(d)] != inputs * step)
-            throw invalid_argument(v.text() + " is strided behind its first dimension, expected compact memory");
-        inputs *= v.dim(d);
-    }
-    if (v.elements == 0 || v.dim(0) > kMaxSide || inputs > kMaxSide)
-        throw invalid_argument(v.text() + " is empty or too large for a layer");
-    if (transposed) {
-        std::swap(v.shape[0], v.shape[1]);
-        std::swap(v.strides[0], v.strides[1]);
-    } else {
-        v.ndim = 2;
-        v.shape[1] = inputs;
-        v.strides[1] = step;
-    }
-    return v;
-}
-
-/** Outputs [first, first + n) of a layer's weights as a view on the GPU. */
-View weight_rows(const PackedLayer& layer, int64_t first, int64_t n) {
-    View v;
-    v.what = "packed weights";
-    v.dtype = layer.dtype;
-    v.ndim = 2;
-    v.shape = {n, layer.in};
-    v.strides = {layer.stride, 1};
-    v.elements = n * layer.in;
-    v.bytes = static_cast<std::byte*>(layer.weight) + first * layer.stride * cpu::element_bytes(layer.dtype);
-    return v;
-}
-
-View bias_view(void* memory, uint32_t dtype, int64_t first, int64_t n) {
-    View v;
-    v.what = "packed biases";
-    v.dtype = dtype;
-    v.ndim = 1;
-    v.shape[0] = n;
-    v.strides[0] = 1;
-    v.elements = n;
-    v.bytes = static_cast<std::byte*>(memory) + first * cpu::element_bytes(dtype);
-    return v;
-}
-
-void free_layer(State& state, const Queue& queue, PackedLayer& layer) noexcept {
-    for (const auto& [memory, bytes] : layer.blocks) state.release(queue, memory, bytes, Purpose::weights);
-    layer.blocks.clear();
-}
-
-void* take(State& state, const Queue& queue, PackedLayer& layer, int64_t bytes) {
-    layer.blocks.reserve(layer.blocks.size() + 1);
-    void* memory = state.allocate(queue, bytes, Purpose::weights);
-    layer.blocks.emplace_back(memory, bytes);
-    return memory;
-}
-
-void upload_biases(State& state, const Queue& queue, PackedLayer& layer, const std::vector<View>& biases) {
-    if (std::all_of(biases.begin(), biases.end(), [](const View& b) { return b.bytes == nullptr; })) return;
-    const uint32_t rounded = state.options.activation_dtype;
-    layer.bias = static_cast<float*>(take(state, queue, layer, layer.out * 4));
-    queue.runtime.clear(layer.bias, layer.out * 4, queue.stream);
-    layer.product_bias = layer.bias;
-    if (rounded != VLM_DTYPE_F32) {
-        layer.product_bias = take(state, queue, layer, layer.out * cpu::element_bytes(rounded));
-        queue.runtime.clear(layer.product_bias, layer.out * cpu::element_bytes(rounded), queue.stream);
-    }
-    for (size_t i = 0; i < biases.size(); ++i) {
-        const int64_t first = layer.parts[i], n = layer.parts[i + 1] - first;
-        if (biases[i].bytes == nullptr) continue;
-        upload_view(state, queue, biases[i], bias_view(layer.bias, VLM_DTYPE_F32, first, n));
-        if (rounded != VLM_DTYPE_F32)
-            upload_view(state, queue, biases[i], bias_view(layer.product_bias, rounded, first, n));
-    }
-}
+/** Most rows for which quantised weights are read in turns of kFewRows. */
+constexpr int64_t kTurnRows = 16;
 
 /** Reads and checks the epilogue. */
-LinearEpilogue read_epilogue(State& state, const PackedLayer& layer, const vlm_epilogue* epilogue, const View& y) {
+LinearEpilogue read_epilogue(State& state, const LinearLayer& layer, const vlm_epilogue* epilogue, const View& y) {
     LinearEpilogue e;
     e.bias = layer.bias;
     e.outputs = y.last();
@@ -147,21 +59,45 @@ RowLayout rows_from(RowLayout rows, int64_t first, int64_t count, int64_t elemen
     return rows;
 }
 
-/** Plain products by the own kernel, for shapes that cuBLASLt refuses: slow, but an answer. */
-void multiply_in_pieces(const Queue& queue, uint32_t dtype, const PackedLayer& layer, const RowLayout& x,
-                        const RowLayout& sums) {
+/** By the own kernel, kFewRows at a time. */
+void multiply_in_turns(const Queue& queue, uint32_t dtype, const LinearLayer& layer, const RowLayout& x,
+                       const LinearEpilogue& e, const RowLayout& y) {
     const int64_t element = cpu::element_bytes(dtype);
-    LinearEpilogue none;
-    none.outputs = layer.out;
     for (int64_t first = 0; first < x.count; first += kFewRows) {
         const int64_t count = std::min(kFewRows, x.count - first);
-        launch_few_rows(queue, dtype, rows_from(x, first, count, element), layer.dtype, layer.weight, layer.stride,
-                        none, rows_from(sums, first, count, element));
+        LinearEpilogue part = e;
+        if (e.residual.data != nullptr) part.residual = rows_from(e.residual, first, count, element);
+        launch_few_rows(queue, dtype, rows_from(x, first, count, element), layer.weight, part,
+                        rows_from(y, first, count, element));
     }
 }
 
+/** The layer's weights in the activation dtype, as cuBLASLt wants them; `buffer` holds them when they have another. */
+void dense_weights(State& state, const Queue& queue, const LinearLayer& layer, std::unique_ptr<Temporary>& buffer,
+                   DenseProduct& product) {
+    const uint32_t dtype = state.options.activation_dtype;
+    const WeightMatrix& m = layer.weight;
+    product.weight = m.data;
+    product.weight_stride = m.stride;
+    if (m.bits == 0 && m.dtype == dtype) return;
+    if (m.bits != 0) product.weight_stride = m.groups * kQuantGroup;
+    buffer = std::make_unique<Temporary>(state, queue,
+                                         checked_product(layer.out, product.weight_stride, cpu::element_bytes(dtype)));
+    product.weight = buffer->as<void>();
+    if (m.bits != 0) {
+        launch_expand(queue, m, layer.out, dtype, buffer->as<void>(), product.weight_stride);
+        return;
+    }
+    const View source = weight_rows(layer, 0, layer.out);
+    View target = source;
+    target.dtype = dtype;
+    target.bytes = buffer->as<std::byte>();
+    launch_copy(queue, source.elements, source.dtype, source.bytes, layout_of(source), dtype, target.bytes,
+                layout_of(target));
+}
+
 /** `y = epilogue(x W^T)` by cuBLASLt. */
-void multiply_many(State& state, const Queue& queue, const PackedLayer& layer, const View& x, const LinearEpilogue& e,
+void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, const View& x, const LinearEpilogue& e,
                    const RowLayout& y) {
     const uint32_t dtype = state.options.activation_dtype;
     const int64_t element = cpu::element_bytes(dtype);
@@ -187,19 +123,7 @@ void multiply_many(State& state, const Queue& queue, const PackedLayer& layer, c
     product.out = layer.out;
     product.x = rows.data;
     product.x_stride = rows.count > 1 ? rows.rows.stride[0] : layer.in;
-    product.weight = layer.weight;
-    product.weight_stride = layer.stride;
-    if (layer.dtype != dtype) {
-        // Weights of another precision are widened or narrowed for this call; many rows make that worth it.
-        cast = std::make_unique<Temporary>(state, queue, checked_product(layer.out, layer.stride, element));
-        View target = weight_rows(layer, 0, layer.out);
-        target.dtype = dtype;
-        target.bytes = cast->as<std::byte>();
-        const View source = weight_rows(layer, 0, layer.out);
-        launch_copy(queue, source.elements, source.dtype, source.bytes, layout_of(source), dtype, target.bytes,
-                    layout_of(target));
-        product.weight = target.bytes;
-    }
+    dense_weights(state, queue, layer, cast, product);
     const FusedEpilogue fused = fuse_epilogue(e, y);
     if (fused.complete) {
         DenseProduct whole = product;
@@ -223,76 +147,55 @@ void multiply_many(State& state, const Queue& queue, const PackedLayer& layer, c
     target.rows.stride[0] = layer.out;
     product.y = target.data;
     product.y_stride = layer.out;
-    if (!queue.runtime.multiply(product, queue.stream)) multiply_in_pieces(queue, dtype, layer, rows, target);
+    if (queue.runtime.multiply(product, queue.stream)) {
+        launch_epilogue(queue, dtype, target, e, y);
+        return;
+    }
+    if (!state.said_slow.exchange(true))
+        state.log(VLM_LOG_WARNING, ("linear: cuBLASLt has no way to multiply " + std::to_string(product.rows) + " x " +
+                                    std::to_string(product.in) + " by " + layer.name + " [" +
+                                    std::to_string(product.out) + ", " + std::to_string(product.in) +
+                                    "]; the own kernel does it, which is slow. Other shapes are not mentioned.")
+                                       .c_str());
+    LinearEpilogue none;
+    none.outputs = layer.out;
+    multiply_in_turns(queue, dtype, layer, rows, none, target);
     launch_epilogue(queue, dtype, target, e, y);
 }
 
+/** Products of some size whose sides are compact along the sum, by cuBLASLt, one after another. False, and nothing of
+ * use done, when they are others. */
+bool multiply_dense(const Queue& queue, uint32_t dtype, const Matmul& m) {
+    constexpr int64_t kFewestRows = 32, kMostProducts = 64;
+    if (m.a_column != 1 || m.b_k != 1 || m.batch > kMostProducts || m.m < kFewestRows || m.n < kFewestRows ||
+        m.a_row < m.k || m.b_n < m.k || m.c_row < m.n)
+        return false;
+    const int64_t element = cpu::element_bytes(dtype);
+    DenseProduct product;
+    product.dtype = dtype;
+    product.rows = m.m;
+    product.in = m.k;
+    product.out = m.n;
+    product.x_stride = m.a_row;
+    product.weight_stride = m.b_n;
+    product.y_stride = m.c_row;
+    product.alpha = m.alpha;
+    for (int64_t i = 0; i < m.batch; ++i) {
+        product.x = static_cast<const char*>(m.a) + m.a_batch.offset(i) * element;
+        product.weight = static_cast<const char*>(m.b) + m.b_batch.offset(i) * element;
+        product.y = static_cast<char*>(m.c) + m.c_batch.offset(i) * element;
+        if (!queue.runtime.multiply(product, queue.stream)) return false;
+    }
+    return true;
+}
+
 }  // namespace
-
-vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm_linear** linear) {
-    return guarded(self, nullptr, "linear_pack", [&](State& state, const Queue& queue) {
-        if (linear == nullptr) throw invalid_argument("the place for the handle is NULL");
-        *linear = nullptr;
-        if (spec == nullptr) throw invalid_argument("spec is NULL");
-        if (spec->struct_size < sizeof(vlm_linear_spec) || spec->struct_size > VLM_STRUCT_SIZE_MAX)
-            throw invalid_argument("spec has struct_size " + std::to_string(spec->struct_size) + ", expected " +
-                                   std::to_string(sizeof(vlm_linear_spec)));
-        if (spec->part_count < 1 || spec->part_count > 65536 || spec->weights == nullptr)
-            throw invalid_argument("spec has " + std::to_string(spec->part_count) + " weights, expected at least 1");
-        auto layer = std::make_unique<PackedLayer>();
-        layer->name = spec->name != nullptr ? spec->name : "layer";
-        layer->dtype = state.options.weight_dtype;
-        layer->parts.push_back(0);
-        std::vector<View> weights, biases;
-        for (uint32_t i = 0; i < spec->part_count; ++i) {
-            const std::string what = layer->name + " weight " + std::to_string(i);
-            View weight = read_weight(spec->weights[i], what, (spec->flags & VLM_LINEAR_TRANSPOSED) != 0);
-            weight.what = "weight";
-            if (i > 0 && weight.dim(1) != layer->in)
-                throw invalid_argument(what + " has " + std::to_string(weight.dim(1)) + " inputs, the part before " +
-                                       std::to_string(layer->in));
-            layer->in = weight.dim(1);
-            layer->out += weight.dim(0);
-            layer->parts.push_back(layer->out);
-            const vlm_tensor* bias = spec->biases != nullptr ? spec->biases[i] : nullptr;
-            View b;
-            if (bias != nullptr) {
-                b = cpu::optional_vector(bias, "bias", 0, weight.dim(0));
-                if (!is_float(b.dtype)) throw invalid_argument(b.text() + " is no float tensor");
-            }
-            weights.push_back(weight);
-            biases.push_back(b);
-        }
-        layer->stride = divide_up(layer->in, kRowStep) * kRowStep;
-        const int64_t bytes = checked_product(layer->out, layer->stride, cpu::element_bytes(layer->dtype));
-        try {
-            layer->weight = take(state, queue, *layer, bytes);
-            if (layer->stride != layer->in) queue.runtime.clear(layer->weight, bytes, queue.stream);
-            for (size_t i = 0; i < weights.size(); ++i)
-                upload_view(state, queue, weights[i],
-                            weight_rows(*layer, layer->parts[i], layer->parts[i + 1] - layer->parts[i]));
-            upload_biases(state, queue, *layer, biases);
-        } catch (...) {
-            free_layer(state, queue, *layer);
-            throw;
-        }
-        *linear = reinterpret_cast<vlm_linear*>(layer.release());
-    });
-}
-
-void linear_release(const vlm_compute* self, vlm_linear* linear) {
-    if (linear == nullptr || self == nullptr) return;
-    guarded_quiet(self, nullptr, "linear_release", [&](State& state, const Queue& queue) {
-        const std::unique_ptr<PackedLayer> layer(reinterpret_cast<PackedLayer*>(linear));
-        free_layer(state, queue, *layer);
-    });
-}
 
 vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm_linear* handle, const vlm_tensor* x,
                   const vlm_epilogue* epilogue, vlm_tensor* y) {
     return guarded(self, run, "linear", [&](State& state, const Queue& queue) {
         if (handle == nullptr) throw invalid_argument("the layer is NULL");
-        const auto* layer = reinterpret_cast<const PackedLayer*>(handle);
+        const auto* layer = reinterpret_cast<const LinearLayer*>(handle);
         const View from = state.activation(x, "x"), to = state.activation(y, "y");
         const bool gated = epilogue != nullptr && epilogue->gated != 0;
         if (gated && layer->out % 2 != 0)
@@ -308,11 +211,14 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         const int64_t rows = from.elements / layer->in;
         if (rows == 0) return;
         const RowLayout target = rows_of(to);
+        const RowLayout source = rows_of(from);
+        const bool turns = layer->weight.bits != 0 && rows <= kTurnRows && uniform(source) && uniform(target) &&
+                           (e.residual.data == nullptr || uniform(e.residual));
         if (rows <= kFewRows) {
-            launch_few_rows(queue, state.options.activation_dtype, rows_of(from), layer->dtype, layer->weight,
-                            layer->stride, e, target);
+            launch_few_rows(queue, state.options.activation_dtype, source, layer->weight, e, target);
+        } else if (turns) {
+            multiply_in_turns(queue, state.options.activation_dtype, *layer, source, e, target);
         } else {
-            rows_of(from);  // refuses a strided last dimension
             multiply_many(state, queue, *layer, from, e, target);
         }
         state.flops +=
@@ -360,7 +266,8 @@ vlm_status matmul(const vlm_compute* self, const vlm_run_context* run, const vlm
         m.b_n = stride(bv, along_n);
         m.c_row = stride(cv, last - 1);
         m.alpha = alpha;
-        launch_matmul(queue, state.options.activation_dtype, m);
+        if (!multiply_dense(queue, state.options.activation_dtype, m))
+            launch_matmul(queue, state.options.activation_dtype, m);
         state.flops += 2 * static_cast<uint64_t>(cv.elements) * static_cast<uint64_t>(m.k);
     });
 }

@@ -10,22 +10,24 @@
 
 #include "host/compute/cuda/dense_kernels.hpp"
 #include "host/compute/cuda/runtime.hpp"
+#include "host/compute/cuda/state.hpp"
 
 namespace vlm::cuda {
 
-/** What a `vlm_linear` of this device is: `[out, in]` in one dtype, rows padded to 8 elements. A type of its own, since
- * the CPU device defines the ABI's name. */
-struct PackedLayer {
+/** What a `vlm_linear` of this device is. A type of its own, since the CPU device defines the ABI's name. */
+struct LinearLayer {
     std::string name;
     int64_t in = 0, out = 0;
-    int64_t stride = 0;  ///< Elements between rows of the weight.
-    uint32_t dtype = 0;
-    void* weight = nullptr;
+    WeightType type = WeightType::f32;
+    WeightMatrix weight;
     float* bias = nullptr;         ///< `[out]`, or NULL.
     void* product_bias = nullptr;  ///< The same in the activation dtype, which cuBLASLt wants.
     std::vector<int64_t> parts;    ///< First output of each part, and the number of outputs.
     std::vector<std::pair<void*, int64_t>> blocks;
 };
+
+/** Outputs [first, first + n) of a layer's weights, which are not quantised, as a view on the GPU. */
+View weight_rows(const LinearLayer& layer, int64_t first, int64_t n);
 
 /** What a dense product does itself. */
 struct FusedEpilogue {

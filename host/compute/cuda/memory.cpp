@@ -243,7 +243,7 @@ void free_run_tensors(State& state, const vlm_run_context* run) noexcept {
         left = std::move(context->second);
         state.run_tensors.erase(context);
     }
-    const Queue queue = state.queue(run);
+    const Queue queue = state.quiet_queue(run);
     for (OwnedTensor* owned : left) {
         state.release(queue, owned->block, owned->bytes, Purpose::scratch);
         delete owned;
@@ -251,7 +251,7 @@ void free_run_tensors(State& state, const vlm_run_context* run) noexcept {
 }
 
 void free_all_tensors(State& state) noexcept {
-    const Queue queue = state.queue(nullptr);
+    const Queue queue = state.quiet_queue(nullptr);
     for (auto& [context, tensors] : state.run_tensors)
         for (OwnedTensor* owned : tensors) {
             state.release(queue, owned->block, owned->bytes, Purpose::scratch);

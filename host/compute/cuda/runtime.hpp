@@ -14,7 +14,7 @@ namespace vlm::cuda {
 /** What follows a dense product inside cuBLASLt. GELU is the tanh form there. */
 enum class Epilogue { none, relu, gelu_tanh };
 
-/** `y = act(x W^T + bias + residual)`, all of one dtype, sums in f32. */
+/** `y = act(alpha x W^T + bias + residual)`, all of one dtype, sums in f32. */
 struct DenseProduct {
     uint32_t dtype = 0;  ///< VLM_DTYPE_F32 or VLM_DTYPE_BF16, of everything.
     int64_t rows = 0, in = 0, out = 0;
@@ -28,6 +28,7 @@ struct DenseProduct {
     void* y = nullptr;  ///< `[rows, out]`.
     int64_t y_stride = 0;
     Epilogue epilogue = Epilogue::none;
+    float alpha = 1.0f;
 };
 
 /** Bytes. */

@@ -29,6 +29,8 @@ const char* fault_text(int32_t fault) {
             return "merge_map: a partner is no odd token";
         case Fault::key_rows:
             return "attention: an entry of key_rows is no cached row";
+        case Fault::quantise:
+            return "a weight is no finite number, or too large to be stored as int8 or int4";
         default:
             return "an index lies outside its tensor";
     }
@@ -43,15 +45,41 @@ uint32_t parse_dtype(const std::string& what, const std::string& text, uint32_t 
 
 std::string describe(Runtime& runtime, const Options& options) {
     return runtime.name() + ", " + (options.activation_dtype == VLM_DTYPE_F32 ? "f32" : "bf16") + " with " +
-           (options.weight_dtype == VLM_DTYPE_F32 ? "f32" : "bf16") + " weights";
+           weight_type_name(options.weights) + " weights";
 }
 
+constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::bf16, WeightType::f16, WeightType::int8,
+                                       WeightType::int4};
+
 }  // namespace
+
+WeightType weight_type_of(const std::string& name) {
+    for (const WeightType type : kWeightTypes)
+        if (name == weight_type_name(type)) return type;
+    throw invalid_argument("weights \"" + name +
+                           "\" is unknown on the GPU; known are auto, f32, bf16, f16, int8, int4");
+}
+
+const char* weight_type_name(WeightType type) noexcept {
+    constexpr const char* names[] = {"f32", "bf16", "f16", "int8", "int4"};
+    return names[static_cast<size_t>(type)];
+}
+
+uint32_t dtype_of(WeightType type) noexcept {
+    constexpr uint32_t dtypes[] = {VLM_DTYPE_F32, VLM_DTYPE_BF16, VLM_DTYPE_F16, 0, 0};
+    return dtypes[static_cast<size_t>(type)];
+}
+
+int32_t bits_of(WeightType type) noexcept {
+    return type == WeightType::int8 ? 8 : type == WeightType::int4 ? 4 : 0;
+}
 
 Options parse_options(const std::string& dtype, const std::string& weights, const std::string& kv) {
     Options options;
     options.activation_dtype = parse_dtype("dtype", dtype, VLM_DTYPE_BF16);
-    options.weight_dtype = parse_dtype("weights", weights, options.activation_dtype);
+    options.weights = weights != "auto"                           ? weight_type_of(weights)
+                      : options.activation_dtype == VLM_DTYPE_F32 ? WeightType::f32
+                                                                  : WeightType::bf16;
     if (parse_dtype("kv", kv, options.activation_dtype) != options.activation_dtype)
         throw invalid_argument("kv \"" + kv + "\": the GPU caches keys and values in the dtype of the activations, " +
                                cpu::dtype_text(options.activation_dtype) + "; leave it at auto");
@@ -69,8 +97,19 @@ State::State(std::unique_ptr<Runtime> runtime, const Options& options_in, int or
 
 State::~State() = default;
 
-Queue State::queue(const vlm_run_context* run) {
+Queue State::queue_beside_pending(const vlm_run_context* run) {
     runtime_->bind();
+    return {*runtime_, run != nullptr && run->stream != nullptr ? run->stream : runtime_->stream()};
+}
+
+Queue State::queue(const vlm_run_context* run) {
+    const Queue queue = queue_beside_pending(run);
+    pending.flush(*this);
+    return queue;
+}
+
+Queue State::quiet_queue(const vlm_run_context* run) noexcept {
+    pending.flush_quietly(*this);
     return {*runtime_, run != nullptr && run->stream != nullptr ? run->stream : runtime_->stream()};
 }
 

@@ -15,9 +15,11 @@
 #include <unordered_set>
 
 #include "host/base/error.hpp"
+#include "host/compute/cuda/pending_decodes.hpp"
 #include "host/compute/cuda/queue.hpp"
 #include "host/compute/cuda/runtime.hpp"
 #include "host/compute/cuda/view.hpp"
+#include "host/compute/weight_policy.hpp"
 
 namespace vlm::cuda {
 
@@ -26,13 +28,24 @@ struct OwnedTensor;
 /** What memory is for; out-of-memory messages say how much each has. */
 enum class Purpose { weights, kept, cache, scratch, host, count };
 
+/** How weights are stored. */
+enum class WeightType { f32, bf16, f16, int8, int4 };
+/** @throws Error INVALID_ARGUMENT listing the known ones. */
+WeightType weight_type_of(const std::string& name);
+const char* weight_type_name(WeightType type) noexcept;
+/** VLM_DTYPE_* of weights that are not quantised, else 0. */
+uint32_t dtype_of(WeightType type) noexcept;
+/** Bits of quantised weights, else 0. */
+int32_t bits_of(WeightType type) noexcept;
+
 /** How the device computes. */
 struct Options {
     uint32_t activation_dtype = VLM_DTYPE_BF16;  ///< VLM_DTYPE_F32 or VLM_DTYPE_BF16.
-    uint32_t weight_dtype = VLM_DTYPE_BF16;      ///< VLM_DTYPE_F32 or VLM_DTYPE_BF16.
+    WeightType weights = WeightType::bf16;
+    std::vector<WeightRule> rules;  ///< Layers that are stored otherwise.
 };
 
-/** Reads "auto", "f32", "bf16". @throws Error INVALID_ARGUMENT listing the known ones. */
+/** Reads the words of the manifest. @throws Error INVALID_ARGUMENT listing the known ones. */
 Options parse_options(const std::string& dtype, const std::string& weights, const std::string& kv);
 
 /** The inside of an open GPU. */
@@ -49,8 +62,12 @@ class State {
     const std::string description;
     void (*const log)(int32_t, const char*);
 
-    /** The queue of a call; makes the GPU the thread's. `run` may be NULL. */
+    /** The queue of a call; makes the GPU the thread's and launches what waits. `run` may be NULL. */
     Queue queue(const vlm_run_context* run);
+    /** The same, but what waits goes on waiting: for attention alone. */
+    Queue queue_beside_pending(const vlm_run_context* run);
+    /** The same for giving memory back, which has to go on when the GPU has failed for good. */
+    Queue quiet_queue(const vlm_run_context* run) noexcept;
 
     /** @throws Error RESOURCE_EXHAUSTED saying who has the memory. */
     void* allocate(const Queue& queue, int64_t bytes, Purpose purpose);
@@ -68,7 +85,14 @@ class State {
     /** A word that kernels write a Fault to; read when the host waits anyway. */
     int32_t* fault() const { return fault_; }
 
+    /** Attention that has not been launched yet. */
+    PendingDecodes pending;
+    /** Whether the kernels for bf16 have shown that they work on this GPU; see attention_check.hpp. */
+    bool tiles_work = false, decodes_work = false;
+
     std::atomic<uint64_t> flops{0};
+    std::string stage;                   ///< Of the pipeline, while it loads its weights.
+    std::atomic<bool> said_slow{false};  ///< That cuBLASLt has refused a shape.
 
     /** Tensors made by `create` and alive, per context; and those made by `keep`. */
     std::mutex tensors_mutex;
@@ -134,15 +158,19 @@ inline State& state_of(const vlm_compute* self) {
 }
 
 /** Runs `fn(State&, Queue&)`, turns what it throws into a status and a message that begins with the operation's name,
- * and waits for the device when the caller has no stream (context.h). */
-template <class Fn>
+ * and waits for the device when the caller has no stream (context.h).
+ *  @tparam kBesidePending  Attention that waits goes on waiting. */
+template <bool kBesidePending = false, class Fn>
 vlm_status guarded(const vlm_compute* self, const vlm_run_context* run, const char* op, Fn&& fn) noexcept {
     State* state = nullptr;
     try {
         state = &state_of(self);
-        const Queue queue = state->queue(run);
+        const Queue queue = kBesidePending ? state->queue_beside_pending(run) : state->queue(run);
         fn(*state, queue);
-        if (run == nullptr || run->stream == nullptr) state->synchronize(queue);
+        if (run == nullptr || run->stream == nullptr) {
+            state->pending.flush(*state);
+            state->synchronize(queue);
+        }
         return VLM_STATUS_OK;
     } catch (...) {
         return report_exception(state, run, op);

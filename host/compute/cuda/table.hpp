@@ -27,6 +27,7 @@ void kv_destroy(const vlm_compute* self, vlm_kv_cache* cache);
 int64_t kv_length(const vlm_compute* self, const vlm_kv_cache* cache, int32_t layer);
 vlm_status kv_truncate(const vlm_compute* self, vlm_kv_cache* cache, int32_t layer, int64_t length);
 int64_t kv_bytes(const vlm_compute* self, const vlm_kv_cache* cache);
+int64_t kv_token_bytes(const vlm_compute* self, const vlm_kv_spec* spec);
 
 vlm_status rope_table(const vlm_compute* self, const vlm_run_context* run, const vlm_rope_spec* spec,
                       const vlm_tensor* positions, vlm_tensor* cos, vlm_tensor* sin);

@@ -121,6 +121,31 @@ TEST(CudaMemory, ExhaustionSaysWhoHasIt) {
     EXPECT_GE(gpu.device().counters().synchronizations, 2);  // it waited for what was being freed, each time
 }
 
+TEST(CudaMemory, CacheBytesOfAPositionAreKnownBeforehand) {
+    setenv("VLM_EMULATED_ORDER", "serial", 1);
+    vlm_kv_spec spec{sizeof(spec), VLM_ABI_VERSION, 5, 3, 24, 0, 100};
+    for (const auto& [dtype, bytes] : {std::pair{"f32", 4}, {"bf16", 2}}) {
+        const auto device = open_cuda_device(0, {dtype, "auto"}, {VLM_EMULATED_CUDA});
+        const vlm_compute* table = device->compute();
+        ASSERT_NE(table->kv_token_bytes, nullptr);
+        spec.head_dim = 24;
+        EXPECT_EQ(table->kv_token_bytes(table, &spec), 5 * 3 * 2 * 24 * bytes);
+        spec.head_dim = 257;
+        EXPECT_EQ(table->kv_token_bytes(table, &spec), -1);
+    }
+}
+
+TEST(CudaTable, HasEverySlotOfThisVersion) {
+    setenv("VLM_EMULATED_ORDER", "serial", 1);
+    const auto device = open_cuda_device(0, {"f32", "f32"}, {VLM_EMULATED_CUDA});
+    const auto* slots = reinterpret_cast<const char*>(device->compute());
+    for (size_t at = offsetof(vlm_compute, create); at < sizeof(vlm_compute); at += sizeof(void*)) {
+        void* slot = nullptr;
+        std::memcpy(&slot, slots + at, sizeof(slot));
+        EXPECT_NE(slot, nullptr) << "slot at byte " << at;
+    }
+}
+
 TEST(CudaMemory, TensorsOutliveTheDevice) {
     setenv("VLM_EMULATED_ORDER", "serial", 1);
     auto device = open_cuda_device(0, {"f32", "f32"}, {VLM_EMULATED_CUDA});

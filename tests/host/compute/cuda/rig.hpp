@@ -119,11 +119,11 @@ struct Target {
     const char* dtype;
 };
 
-inline std::shared_ptr<Device> open_target(const Target& target) {
-    if (target.order == nullptr) return open_device("cuda", {target.dtype, "auto"});
+inline std::shared_ptr<Device> open_target(const Target& target, const std::string& weights = "auto") {
+    if (target.order == nullptr) return open_device("cuda", {target.dtype, weights});
 #ifdef VLM_EMULATED_CUDA
     setenv("VLM_EMULATED_ORDER", target.order, 1);
-    return open_cuda_device(0, {target.dtype, "auto"}, {VLM_EMULATED_CUDA});
+    return open_cuda_device(0, {target.dtype, weights}, {VLM_EMULATED_CUDA});
 #else
     throw failed_precondition("no emulation in this program");
 #endif

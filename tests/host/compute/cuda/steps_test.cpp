@@ -13,25 +13,27 @@ namespace {
 
 class Steps : public testing::Test {
   protected:
-    static std::unique_ptr<Pipeline> open(const std::string& device) {
+    static std::unique_ptr<Pipeline> open(const std::string& device, int64_t batch = 1) {
         setenv("VLM_EMULATED_ORDER", "serial", 1);
         setenv("VLM_CUDA_LIBRARY", VLM_EMULATED_CUDA, 1);
         Manifest manifest = Manifest::for_model(std::string(VLM_SOURCE_DIR) + "/models/rx-small");
         manifest.device = device;
         manifest.dtype = "f32";
         manifest.use_template = false;
+        manifest.batch = batch;
         OpenOptions options;
         options.plugin_folders = {VLM_PLUGIN_DIR};
         return Pipeline::open(std::move(manifest), options);
     }
-    static std::string answer(const Pipeline& pipeline, int64_t tokens) {
+    /** The last of equal requests' answers. */
+    static std::string answer(const Pipeline& pipeline, int64_t tokens, size_t requests = 1) {
         Request request;
         request.prompt = "<|vision_start|><|image_pad|><|vision_end|>";
         request.images.push_back({"row", decode_file(std::string(VLM_TEST_DATA) + "/rx_rows/english_entry.png")});
         GenerationOptions options;
         options.max_new_tokens = tokens;
         options.ignore_eos = true;
-        return pipeline.answer({request}, options).front().text;
+        return pipeline.answer(std::vector<Request>(requests, request), options).back().text;
     }
 };
 
@@ -44,6 +46,17 @@ TEST_F(Steps, TheEmulatedGpuAnswersAsTheCpuAndWaitsOncePerToken) {
     answer(*gpu, 4);
     const int64_t four = gpu->device().counters().synchronizations;
     EXPECT_EQ(answer(*gpu, 9), expected);
+    const int64_t nine = gpu->device().counters().synchronizations;
+    EXPECT_EQ((nine - four) - (four - start), 5);
+}
+
+TEST_F(Steps, ManySequencesWaitTogether) {
+    const auto gpu = open("cuda", 3);
+    const std::string alone = answer(*gpu, 9);
+    const int64_t start = gpu->device().counters().synchronizations;
+    answer(*gpu, 4, 3);
+    const int64_t four = gpu->device().counters().synchronizations;
+    EXPECT_EQ(answer(*gpu, 9, 3), alone);
     const int64_t nine = gpu->device().counters().synchronizations;
     EXPECT_EQ((nine - four) - (four - start), 5);
 }

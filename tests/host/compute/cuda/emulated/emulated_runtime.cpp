@@ -85,6 +85,7 @@ class EmulatedRuntime final : public Runtime {
                 const float* row = w.data() + o * p.in;
                 float sum = 0.0f;
                 for (int64_t k = 0; k < p.in; ++k) sum += x[static_cast<size_t>(k)] * row[k];
+                sum *= p.alpha;
                 if (p.residual != nullptr) sum += load(p.dtype, p.residual, r * p.residual_stride + o);
                 if (p.bias != nullptr) sum += load(p.dtype, p.bias, o);
                 if (p.epilogue == Epilogue::relu) sum = activate(VLM_ACT_RELU, sum);
@@ -117,7 +118,7 @@ EmulationOrder emulation_order(const Runtime& runtime) {
 Fibers::Fibers(int count) : fibers_(static_cast<size_t>(count)) {
     const auto self = reinterpret_cast<uintptr_t>(this);
     for (Fiber& fiber : fibers_) {
-        fiber.stack = std::make_unique<char[]>(kStackBytes);
+        fiber.stack = std::make_unique_for_overwrite<char[]>(kStackBytes);
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = kStackBytes;

@@ -3,10 +3,10 @@
  * compiles them instead of nvcc.
  *
  *  `serial` runs every block as one thread with one lane: fast, and wrong only where a kernel's arithmetic is.
- * `forward` and `backward` run all threads of a block as fibers, one after another from barrier to barrier, in rising
- * and in falling order: a missing barrier then gives a different result in one of the two, and one that some threads do
- * not reach is reported. What this cannot show is anything of the GPU itself: its arithmetic units, memory order
- * between blocks, launch limits, speed.
+ * Kernels that need warps run as fibers here too. `forward` and `backward` run all threads of a block as fibers, one
+ * after another from barrier to barrier, in rising and in falling order: a missing barrier then gives a different
+ * result in one of the two, and one that some threads do not reach is reported. What this cannot show is anything of
+ * the GPU itself: its arithmetic units, memory order between blocks, launch limits, speed.
  */
 #pragma once
 #include <setjmp.h>
@@ -103,11 +103,18 @@ struct Barrier {
     }
 };
 
+/** What a lane shows the others of its warp. */
+struct Post {
+    uint32_t words[6] = {};
+    const void* place = nullptr;
+};
+
 /** What the threads of one block share. */
 struct FiberTeam {
     FiberTeam(int threads, int64_t shared_bytes)
         : fibers(threads),
           slots(static_cast<size_t>(threads)),
+          posts(static_cast<size_t>(threads)),
           warps(static_cast<size_t>(threads / 32)),
           shared(static_cast<size_t>(shared_bytes) + 16) {
         block.members = threads;
@@ -116,6 +123,7 @@ struct FiberTeam {
     Fibers fibers;
     Barrier block;
     std::vector<float> slots;
+    std::vector<Post> posts;
     std::vector<Barrier> warps;
     std::vector<char> shared;
 };
@@ -142,6 +150,55 @@ class FiberBlock {
         return collect(x, team_.warps[static_cast<size_t>(warp())], warp() * 32, 32,
                        [](float a, float b) { return a + b; });
     }
+    template <int kLanesOfGroup>
+    float group_sum(float x) {
+        return collect(x, my_warp(), thread_ / kLanesOfGroup * kLanesOfGroup, kLanesOfGroup,
+                       [](float a, float b) { return a + b; });
+    }
+    template <int kLanesOfGroup>
+    float group_max(float x) {
+        return collect(x, my_warp(), thread_ / kLanesOfGroup * kLanesOfGroup, kLanesOfGroup,
+                       [](float a, float b) { return fmaxf(a, b); });
+    }
+    void multiply(float* c, const uint32_t* a, const uint32_t* b) {
+        Post& mine = team_.posts[static_cast<size_t>(thread_)];
+        std::copy_n(a, 4, mine.words);
+        std::copy_n(b, 2, mine.words + 4);
+        my_warp().wait(team_.fibers);
+        for (int e = 0; e < 4; ++e) {
+            const int row = lane() / 4 + e / 2 * 8, column = lane() % 4 * 2 + e % 2;
+            for (int k = 0; k < 16; ++k)
+                c[e] += posted(row % 8 * 4 + k % 8 / 2, row / 8 + k / 8 * 2, k % 2) *
+                        posted(column * 4 + k % 8 / 2, 4 + k / 8, k % 2);
+        }
+        my_warp().wait(team_.fibers);
+    }
+    template <bool kTransposed>
+    void load_matrices(uint32_t* r, const void* row) {
+        team_.posts[static_cast<size_t>(thread_)].place = row;
+        my_warp().wait(team_.fibers);
+        for (int m = 0; m < 4; ++m) {
+            uint16_t pair[2];
+            for (int i = 0; i < 2; ++i) {
+                const int along = lane() % 4 * 2 + i, across = lane() / 4;
+                const int line = kTransposed ? along : across, column = kTransposed ? across : along;
+                const Post& post = team_.posts[static_cast<size_t>(warp() * 32 + m * 8 + line)];
+                pair[i] = static_cast<const uint16_t*>(post.place)[column];
+            }
+            r[m] = static_cast<uint32_t>(pair[0]) | static_cast<uint32_t>(pair[1]) << 16;
+        }
+        my_warp().wait(team_.fibers);
+    }
+    void copy_async(void* to, const void* from, bool present) {
+        if (present) {
+            std::memcpy(to, from, 16);
+        } else {
+            std::memset(to, 0, 16);
+        }
+    }
+    void commit_copies() {}
+    template <int kLeft>
+    void wait_copies() {}
     template <class T>
     T* shared() {
         void* memory = team_.shared.data();
@@ -150,6 +207,12 @@ class FiberBlock {
     }
 
   private:
+    Barrier& my_warp() { return team_.warps[static_cast<size_t>(warp())]; }
+    /** Half `half` of word `word` of a lane of this warp, a bf16. */
+    float posted(int lane, int word, int half) const {
+        const uint32_t bits = team_.posts[static_cast<size_t>(warp() * 32 + lane)].words[word];
+        return float_from_bits(half == 0 ? bits << 16 : bits & 0xFFFF0000u);
+    }
     template <class Join>
     float collect(float x, Barrier& barrier, int first, int count, Join join) {
         team_.slots[static_cast<size_t>(thread_)] = x;
@@ -168,24 +231,20 @@ class FiberBlock {
 /** Two warps are enough to see what threads do to each other. */
 inline constexpr int kMostFibers = 64;
 
-/** Executes `body` for every block, before it returns. */
+/** Every block as one thread. */
 template <class Body>
-void launch(const Queue& queue, const char* name, const Grid& grid, const Body& body) {
-    const EmulationOrder order = emulation_order(queue.runtime);
-    if (grid.blocks > kMaxBlocks || grid.shared_bytes > kMaxSharedBytes)
-        throw std::logic_error(std::string(name) + ": the grid is larger than a GPU takes");
-    constexpr bool independent = requires {
-        typename Body::Independent;
-    };
-    if (order == EmulationOrder::serial || independent) {
-        std::vector<uint64_t> shared(static_cast<size_t>(grid.shared_bytes / 8 + 1), 0xFFFFFFFFFFFFFFFFu);
-        for (int64_t i = 0; i < grid.blocks; ++i) {
-            SerialBlock block(i, shared.data());
-            body(block);
-        }
-        return;
+void run_serially(const Grid& grid, const Body& body) {
+    std::vector<uint64_t> shared(static_cast<size_t>(grid.shared_bytes / 8 + 1), 0xFFFFFFFFFFFFFFFFu);
+    for (int64_t i = 0; i < grid.blocks; ++i) {
+        SerialBlock block(i, shared.data());
+        body(block);
     }
-    FiberTeam team(std::min(Body::kThreads, kMostFibers), grid.shared_bytes);
+}
+
+/** Every block as `threads` fibers. */
+template <class Body>
+void run_fibers(const Grid& grid, const Body& body, int threads, bool backward) {
+    FiberTeam team(threads, grid.shared_bytes);
     for (int64_t i = 0; i < grid.blocks; ++i) {
         std::fill(team.shared.begin(), team.shared.end(), '\xFF');
         team.fibers.run(
@@ -193,8 +252,31 @@ void launch(const Queue& queue, const char* name, const Grid& grid, const Body& 
                 FiberBlock block(team, i, thread);
                 body(block);
             },
-            order == EmulationOrder::backward);
+            backward);
     }
+}
+
+/** Executes `body` for every block, before it returns. */
+template <class Body>
+void launch(const Queue& queue, const char* name, const Grid& grid, const Body& body) {
+    const EmulationOrder order = emulation_order(queue.runtime);
+    if (grid.blocks > kMaxBlocks || grid.shared_bytes > kMaxAskedBytes)
+        throw std::logic_error(std::string(name) + ": the grid is larger than a GPU takes");
+    constexpr bool independent = requires {
+        typename Body::Independent;
+    };
+    constexpr bool warps = requires {
+        typename Body::NeedsWarps;
+    };
+    if constexpr (!warps) {
+        if (order == EmulationOrder::serial || independent) {
+            run_serially(grid, body);
+            return;
+        }
+    }
+    if constexpr (!independent)
+        run_fibers(grid, body, warps ? Body::kThreads : std::min(Body::kThreads, kMostFibers),
+                   order == EmulationOrder::backward);
 }
 
 }  // namespace vlm::cuda

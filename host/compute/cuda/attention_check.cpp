@@ -1,0 +1,168 @@
+/** @file attention_check.cpp
+ *  See attention_check.hpp.
+ */
+#include "host/compute/cuda/attention_check.hpp"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "host/compute/cuda/kernels.hpp"
+
+namespace vlm::cuda {
+
+namespace {
+
+/** Largest difference relative to the largest output that rounding to bf16 explains. */
+constexpr float kTolerance = 0.03f;
+
+/** One problem: causal, two query heads per key head, a cache in pages. */
+class Trial {
+  public:
+    Trial(State& state, int64_t rows, int64_t keys, int64_t dim)
+        : state_(state),
+          queue_(state.queue(nullptr)),
+          rows_(rows),
+          keys_(keys),
+          dim_(dim),
+          q_(state, queue_, rows * kHeads * dim * 2),
+          k_(state, queue_, keys * dim * 2),
+          v_(state, queue_, keys * dim * 2),
+          out_(state, queue_, rows * kHeads * dim * 2),
+          pages_(state, queue_, page_count() * page_bytes()),
+          table_(state, queue_, page_count() * static_cast<int64_t>(sizeof(void*))) {
+        fill(q_, rows * kHeads * dim);
+        fill(k_, keys * dim);
+        fill(v_, keys * dim);
+        std::vector<void*> table;
+        for (int64_t p = 0; p < page_count(); ++p) table.push_back(pages_.as<char>() + p * page_bytes());
+        queue_.runtime.upload(table.data(), table_.as<void>(), static_cast<int64_t>(table.size() * sizeof(void*)),
+                              queue_.stream);
+        KeySource source{nullptr, k_.as<void>(), v_.as<void>(), dim, dim, dim, dim, keys, 1, dim, dim};
+        launch_append(queue_, VLM_DTYPE_BF16, source, keys, table_.as<void*>(), 0);
+        source.pages = table_.as<void*>();
+        call_.q = q_.as<void>();
+        call_.q_row = call_.out_row = kHeads * dim;
+        call_.q_head = call_.out_head = dim;
+        call_.out = out_.as<void>();
+        call_.rows = rows;
+        call_.heads = call_.group = kHeads;
+        call_.keys = keys;
+        call_.scale = 1.0f / std::sqrt(static_cast<float>(dim));
+        call_.mask_rule = VLM_MASK_CAUSAL;
+        call_.source = source;
+        call_.fault = state.fault();
+    }
+
+    std::vector<float> plain() {
+        const AttentionPlan plan = plan_attention(call_);
+        const Temporary partials(state_, queue_, plan.partial_floats * 4);
+        launch_attention(queue_, VLM_DTYPE_BF16, call_, plan, partials.as<float>());
+        return result();
+    }
+    std::vector<float> tiles() {
+        launch_attention_tiles(queue_, call_);
+        return result();
+    }
+    std::vector<float> decode() {
+        DecodeBatch batch{};
+        batch.one = call_;
+        batch.count = 1;
+        plan_decodes(batch, keys_);
+        const Temporary partials(state_, queue_, batch.partial_floats * 4);
+        batch.partials = partials.as<float>();
+        launch_decodes(queue_, batch);
+        return result();
+    }
+
+  private:
+    static constexpr int64_t kHeads = 2;
+    int64_t page_count() const { return divide_up(keys_, kPageKeys); }
+    int64_t page_bytes() const { return kPageKeys * 2 * dim_ * 2; }
+
+    /** Numbers of about normal spread, always the same. */
+    void fill(const Temporary& memory, int64_t count) {
+        std::vector<Bf16> numbers(static_cast<size_t>(count));
+        for (Bf16& number : numbers) {
+            float sum = 0.0f;
+            for (int i = 0; i < 4; ++i) {
+                random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+                sum += static_cast<float>(random_ >> 40) / 16777216.0f - 0.5f;
+            }
+            from_float(2.0f * sum, number);
+        }
+        queue_.runtime.upload(numbers.data(), memory.as<void>(), count * 2, queue_.stream);
+    }
+    /** Downloads the output and leaves NaN in its place. */
+    std::vector<float> result() {
+        std::vector<Bf16> bits(static_cast<size_t>(rows_ * kHeads * dim_));
+        const auto bytes = static_cast<int64_t>(bits.size() * 2);
+        state_.download(queue_, out_.as<void>(), bits.data(), bytes);
+        std::vector<float> numbers;
+        for (const Bf16 number : bits) numbers.push_back(to_float(number));
+        const std::vector<Bf16> nothing(bits.size(), Bf16{0x7FC0});
+        queue_.runtime.upload(nothing.data(), out_.as<void>(), bytes, queue_.stream);
+        return numbers;
+    }
+
+    State& state_;
+    const Queue queue_;
+    const int64_t rows_, keys_, dim_;
+    const Temporary q_, k_, v_, out_, pages_, table_;
+    uint64_t random_ = 1;
+    AttentionCall call_{};
+};
+
+/** Largest difference over the largest expected number; infinity when something is no number. */
+float difference(const std::vector<float>& expected, const std::vector<float>& found) {
+    float scale = 1e-6f, worst = 0.0f;
+    for (size_t i = 0; i < expected.size(); ++i) {
+        if (!std::isfinite(expected[i]) || !std::isfinite(found[i])) return INFINITY;
+        scale = std::max(scale, std::fabs(expected[i]));
+        worst = std::max(worst, std::fabs(expected[i] - found[i]));
+    }
+    return worst / scale;
+}
+
+/** Whether `fast` gives what the plain kernel gives, for all sizes of heads that are compiled apart. */
+template <class Fast>
+bool works(State& state, const char* what, int64_t rows, int64_t keys, std::initializer_list<int64_t> dims,
+           Fast&& fast) {
+    std::string problem;
+    try {
+        for (const int64_t dim : dims) {
+            Trial trial(state, rows, keys, dim);
+            const std::vector<float> expected = trial.plain();
+            const float apart = difference(expected, fast(trial));
+            if (!(apart <= kTolerance)) {
+                problem = "it differs by " + std::to_string(apart) + " with heads of " + std::to_string(dim);
+                break;
+            }
+        }
+    } catch (const Error& error) {
+        problem = error.what();
+    }
+    if (problem.empty()) return true;
+    state.log(VLM_LOG_WARNING, ("the attention kernel for " + std::string(what) +
+                                " does not give what the plain kernel gives on this GPU (" + problem +
+                                "); the plain one is used, which is slower")
+                                   .c_str());
+    return false;
+}
+
+}  // namespace
+
+void check_attention(State& state) {
+    if (state.options.activation_dtype != VLM_DTYPE_BF16) return;
+    const char* wish = std::getenv("VLM_CUDA_ATTENTION");
+    if (wish != nullptr && std::strcmp(wish, "reference") == 0) {
+        state.log(VLM_LOG_INFO, "VLM_CUDA_ATTENTION=reference: attention runs in the plain kernel alone");
+        return;
+    }
+    state.tiles_work = works(state, "many rows", 70, 90, {64, 72, 128}, [](Trial& trial) { return trial.tiles(); });
+    state.decodes_work =
+        works(state, "single rows", 1, 150, {64, 128, 256}, [](Trial& trial) { return trial.decode(); });
+}
+
+}  // namespace vlm::cuda

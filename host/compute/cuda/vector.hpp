@@ -1,0 +1,81 @@
+/** @file vector.hpp
+ *  Loads and stores of 16 bytes at once, which is how a GPU reaches the speed of its memory.
+ */
+#pragma once
+#include "host/compute/cuda/element.hpp"
+
+namespace vlm::cuda {
+
+/** 16 bytes. */
+struct alignas(16) Vector {
+    uint32_t words[4];
+};
+
+/** `from` is aligned to 16 bytes. */
+VLM_HD Vector load_vector(const void* from) {
+#if defined(__CUDA_ARCH__)
+    const uint4 loaded = *static_cast<const uint4*>(from);
+    return {{loaded.x, loaded.y, loaded.z, loaded.w}};
+#else
+    Vector vector;
+    std::memcpy(&vector, from, sizeof(vector));
+    return vector;
+#endif
+}
+
+/** The same for what is read once: it does not push other things out of the cache. */
+VLM_HD Vector load_once(const void* from) {
+#if defined(__CUDA_ARCH__)
+    const uint4 loaded = __ldcs(static_cast<const uint4*>(from));
+    return {{loaded.x, loaded.y, loaded.z, loaded.w}};
+#else
+    return load_vector(from);
+#endif
+}
+
+/** `to` is aligned to 16 bytes. */
+VLM_HD void store_vector(void* to, const Vector& v) {
+#if defined(__CUDA_ARCH__)
+    *static_cast<uint4*>(to) = make_uint4(v.words[0], v.words[1], v.words[2], v.words[3]);
+#else
+    std::memcpy(to, &v, sizeof(v));
+#endif
+}
+
+/** Vectors that hold eight elements. */
+template <class T>
+inline constexpr int kVectorsOf8 = static_cast<int>(sizeof(T)) * 8 / 16;
+
+/** The eight elements of `kVectorsOf8<T>` vectors as floats. */
+VLM_HD void expand(const Vector* v, float* to, Bf16) {
+    VLM_UNROLL
+    for (int i = 0; i < 4; ++i) {
+        to[2 * i] = float_from_bits(v->words[i] << 16);
+        to[2 * i + 1] = float_from_bits(v->words[i] & 0xFFFF0000u);
+    }
+}
+VLM_HD void expand(const Vector* v, float* to, F16) {
+    VLM_UNROLL
+    for (int i = 0; i < 4; ++i) {
+        to[2 * i] = to_float(F16{static_cast<uint16_t>(v->words[i] & 0xFFFFu)});
+        to[2 * i + 1] = to_float(F16{static_cast<uint16_t>(v->words[i] >> 16)});
+    }
+}
+VLM_HD void expand(const Vector* v, float* to, float) {
+    VLM_UNROLL
+    for (int i = 0; i < 4; ++i) {
+        to[i] = float_from_bits(v[0].words[i]);
+        to[4 + i] = float_from_bits(v[1].words[i]);
+    }
+}
+
+/** Eight elements, aligned to 16 bytes. */
+template <class T>
+VLM_HD void load8(const T* from, float* to) {
+    Vector v[kVectorsOf8<T>];
+    VLM_UNROLL
+    for (int i = 0; i < kVectorsOf8<T>; ++i) v[i] = load_vector(reinterpret_cast<const char*>(from) + 16 * i);
+    expand(v, to, T{});
+}
+
+}  // namespace vlm::cuda
