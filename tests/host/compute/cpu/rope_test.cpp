@@ -1,6 +1,8 @@
 /** @file rope_test.cpp
  *  Rotary tables and rotations against loops in double.
  */
+#include <limits>
+
 #include "tests/host/compute/cpu/support.hpp"
 
 namespace vlm::test {
@@ -54,17 +56,18 @@ TEST(Rope, RotatesBothPairings) {
         Floats memory = random_floats({n, width}, 3);
         const Floats before = memory;
         ViewOf<float> x(memory, 1, {n, heads, dim}, {width, dim, 1});
-        Floats c = cos, s = sin;
-        EXPECT_OK(device, t->rope(t, device.run(), x.abi(), c.abi(), s.abi(), interleaved));
+        Floats cos_in = cos, sin_in = sin;
+        EXPECT_OK(device, t->rope(t, device.run(), x.abi(), cos_in.abi(), sin_in.abi(), interleaved));
         for (int64_t i = 0; i < n; ++i)
             for (int64_t h = 0; h < heads; ++h) {
                 const int64_t base = i * width + 1 + h * dim;
                 for (int64_t f = 0; f < half; ++f) {
                     const int64_t a = base + (interleaved != 0 ? 2 * f : f), b = interleaved != 0 ? a + 1 : a + half;
-                    // Fused products are rounded once, which shows where the two nearly cancel.
-                    constexpr float kRounding = 2e-7f;
-                    EXPECT_NEAR(memory[a], before[a] * cos[i * half + f] - before[b] * sin[i * half + f], kRounding);
-                    EXPECT_NEAR(memory[b], before[b] * cos[i * half + f] + before[a] * sin[i * half + f], kRounding);
+                    const double xa = before[a], xb = before[b], c = cos[i * half + f], s = sin[i * half + f];
+                    // Each product and their sum are rounded at most once; fused ones less often.
+                    constexpr double kUnit = std::numeric_limits<float>::epsilon() / 2;
+                    EXPECT_NEAR(memory[a], xa * c - xb * s, 2.1 * kUnit * (std::abs(xa * c) + std::abs(xb * s)));
+                    EXPECT_NEAR(memory[b], xb * c + xa * s, 2.1 * kUnit * (std::abs(xb * c) + std::abs(xa * s)));
                 }
                 for (int64_t d = 2 * half; d < dim; ++d) EXPECT_EQ(memory[base + d], before[base + d]);
             }
