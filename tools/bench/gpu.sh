@@ -52,7 +52,7 @@ if [ -n "${GOLDEN:-}" ]; then
 fi
 if command -v compute-sanitizer >/dev/null; then
     # Each of them slows kernels down by a factor of ten and more.
-    for tool in memcheck racecheck synccheck initcheck; do
+    for tool in memcheck racecheck synccheck; do
         step "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 9 --kernel-name-exclude kns=cutlass \
             "$build/tests/gpu/test_gpu" --gtest_brief=1
     done
@@ -65,7 +65,7 @@ for shape in $shapes; do
     done
     if [ -n "${PYTHON:-}" ]; then
         step "peers-$shape" tools/bench/peers/peers.py --vlmhost "$vlmhost" --shape "$shape" --device cuda --python "$PYTHON" \
-            --batches 1,8,64 --runs 5
+            --batches 1,8,64 --runs 5 --steps 32
     else
         echo "| peers-$shape | NOT RUN: set PYTHON | | |" >>"$report"
     fi

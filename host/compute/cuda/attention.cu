@@ -259,6 +259,30 @@ struct Append {
     }
 };
 
+/** One virtual key and its value, as keys that need nothing more. */
+struct Realise {
+    static constexpr int kThreads = 256;
+    AttentionCall c;
+    Bf16* keys;
+    Bf16* values;
+
+    template <class Block>
+    VLM_HD void operator()(Block& block) const {
+        const int64_t j = block.index(), stored = c.stored_row(j);
+        const int64_t dim = c.source.head_dim, value_dim = c.source.value_dim;
+        if (stored < 0 && block.thread() == 0) *c.fault = static_cast<int32_t>(Fault::key_rows);
+        for (int64_t i = block.thread(); i < c.source.kv_heads * dim; i += block.threads()) {
+            const float x = stored < 0 ? 0.0f : c.key_element(c.source.template key<Bf16>(i / dim, stored), j, i % dim);
+            from_float(x, keys[j * c.source.kv_heads * dim + i]);
+        }
+        for (int64_t i = block.thread(); i < c.source.kv_heads * value_dim; i += block.threads()) {
+            const int64_t head = i / value_dim, d = i % value_dim;
+            values[j * c.source.kv_heads * value_dim + i] =
+                stored < 0 ? Bf16{0} : c.source.template value<Bf16>(head, stored)[d];
+        }
+    }
+};
+
 template <class T, int kDim, int kGroup>
 void launch_span(const Queue& queue, const AttentionCall& call, const AttentionPlan& plan, float* partials) {
     using Body = AttentionSpan<T, kDim, kGroup>;
@@ -291,6 +315,23 @@ void launch_typed(const Queue& queue, const AttentionCall& call, const Attention
 
 }  // namespace
 
+AttentionCall with_plain_keys(const AttentionCall& call, const void* keys, const void* values) {
+    AttentionCall plain = call;
+    KeySource& s = plain.source;
+    s.pages = nullptr;
+    s.k = keys;
+    s.v = values;
+    s.k_row = s.kv_heads * s.head_dim;
+    s.k_head = s.head_dim;
+    s.v_row = s.kv_heads * s.value_dim;
+    s.v_head = s.value_dim;
+    s.stored = call.keys;
+    plain.key_rows = nullptr;
+    plain.key_cos = plain.key_sin = nullptr;
+    plain.rotary = 0;
+    return plain;
+}
+
 AttentionPlan plan_attention(const AttentionCall& call) {
     AttentionPlan plan;
     plan.group_chunks = divide_up(call.group, heads_per_block(call));
@@ -320,6 +361,11 @@ void launch_attention_weights(const Queue& queue, uint32_t dtype, const Attentio
         launch(queue, "attention", {count * call.heads}, RowWeights<float>{call, first, scratch});
     }
     launch_items(queue, "attention", count * call.keys, MeanOverHeads{scratch, call.heads, call.keys, mean});
+}
+
+AttentionCall launch_realise(const Queue& queue, const AttentionCall& call, void* keys, void* values) {
+    launch(queue, "attention", {call.keys}, Realise{call, static_cast<Bf16*>(keys), static_cast<Bf16*>(values)});
+    return with_plain_keys(call, keys, values);
 }
 
 void launch_append(const Queue& queue, uint32_t dtype, const KeySource& from, int64_t count, void* const* pages,

@@ -1,14 +1,13 @@
 /** @file attention_check.cpp
- *  See attention_check.hpp.
+ *  See check_attention in self_check.hpp.
  */
-#include "host/compute/cuda/attention_check.hpp"
-
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "host/compute/cuda/kernels.hpp"
+#include "host/compute/cuda/self_check.hpp"
 
 namespace vlm::cuda {
 
@@ -32,9 +31,9 @@ class Trial {
           out_(state, queue_, rows * kHeads * dim * 2),
           pages_(state, queue_, page_count() * page_bytes()),
           table_(state, queue_, page_count() * static_cast<int64_t>(sizeof(void*))) {
-        fill(q_, rows * kHeads * dim);
-        fill(k_, keys * dim);
-        fill(v_, keys * dim);
+        put_numbers(queue_, check_numbers(rows * kHeads * dim, 1), VLM_DTYPE_BF16, q_.as<void>());
+        put_numbers(queue_, check_numbers(keys * dim, 2), VLM_DTYPE_BF16, k_.as<void>());
+        put_numbers(queue_, check_numbers(keys * dim, 3), VLM_DTYPE_BF16, v_.as<void>());
         std::vector<void*> table;
         for (int64_t p = 0; p < page_count(); ++p) table.push_back(pages_.as<char>() + p * page_bytes());
         queue_.runtime.upload(table.data(), table_.as<void>(), static_cast<int64_t>(table.size() * sizeof(void*)),
@@ -81,49 +80,16 @@ class Trial {
     int64_t page_count() const { return divide_up(keys_, kPageKeys); }
     int64_t page_bytes() const { return kPageKeys * 2 * dim_ * 2; }
 
-    /** Numbers of about normal spread, always the same. */
-    void fill(const Temporary& memory, int64_t count) {
-        std::vector<Bf16> numbers(static_cast<size_t>(count));
-        for (Bf16& number : numbers) {
-            float sum = 0.0f;
-            for (int i = 0; i < 4; ++i) {
-                random_ = random_ * 6364136223846793005u + 1442695040888963407u;
-                sum += static_cast<float>(random_ >> 40) / 16777216.0f - 0.5f;
-            }
-            from_float(2.0f * sum, number);
-        }
-        queue_.runtime.upload(numbers.data(), memory.as<void>(), count * 2, queue_.stream);
-    }
-    /** Downloads the output and leaves NaN in its place. */
     std::vector<float> result() {
-        std::vector<Bf16> bits(static_cast<size_t>(rows_ * kHeads * dim_));
-        const auto bytes = static_cast<int64_t>(bits.size() * 2);
-        state_.download(queue_, out_.as<void>(), bits.data(), bytes);
-        std::vector<float> numbers;
-        for (const Bf16 number : bits) numbers.push_back(to_float(number));
-        const std::vector<Bf16> nothing(bits.size(), Bf16{0x7FC0});
-        queue_.runtime.upload(nothing.data(), out_.as<void>(), bytes, queue_.stream);
-        return numbers;
+        return take_numbers(state_, queue_, out_.as<void>(), VLM_DTYPE_BF16, rows_ * kHeads * dim_);
     }
 
     State& state_;
     const Queue queue_;
     const int64_t rows_, keys_, dim_;
     const Temporary q_, k_, v_, out_, pages_, table_;
-    uint64_t random_ = 1;
     AttentionCall call_{};
 };
-
-/** Largest difference over the largest expected number; infinity when something is no number. */
-float difference(const std::vector<float>& expected, const std::vector<float>& found) {
-    float scale = 1e-6f, worst = 0.0f;
-    for (size_t i = 0; i < expected.size(); ++i) {
-        if (!std::isfinite(expected[i]) || !std::isfinite(found[i])) return INFINITY;
-        scale = std::max(scale, std::fabs(expected[i]));
-        worst = std::max(worst, std::fabs(expected[i] - found[i]));
-    }
-    return worst / scale;
-}
 
 /** Whether `fast` gives what the plain kernel gives, for all sizes of heads that are compiled apart. */
 template <class Fast>
@@ -134,7 +100,7 @@ bool works(State& state, const char* what, int64_t rows, int64_t keys, std::init
         for (const int64_t dim : dims) {
             Trial trial(state, rows, keys, dim);
             const std::vector<float> expected = trial.plain();
-            const float apart = difference(expected, fast(trial));
+            const float apart = largest_difference(expected, fast(trial));
             if (!(apart <= kTolerance)) {
                 problem = "it differs by " + std::to_string(apart) + " with heads of " + std::to_string(dim);
                 break;

@@ -85,7 +85,7 @@ struct DecodeSpan {
         const int64_t span = block.index() % b.spans, rest = block.index() / b.spans;
         const int64_t chunk = rest % b.group_chunks, pair = rest / b.group_chunks;
         const int64_t number = pair / b.one.source.kv_heads, kv_head = pair % b.one.source.kv_heads;
-        const AttentionCall& c = b.calls != nullptr ? b.calls[number] : b.one;
+        const AttentionCall c = b.call(number);
         const int64_t first_head = kv_head * c.group + chunk * kGroup, left = c.group - chunk * kGroup;
         const int heads = left < kGroup ? static_cast<int>(left) : kGroup;
         const int64_t span_begin = span * b.span_keys, span_end = span_begin + b.span_keys;
@@ -195,7 +195,7 @@ struct JoinDecodes {
     template <class Block>
     VLM_HD void operator()(Block& block) const {
         const int64_t number = block.index() / b.one.heads, head = block.index() % b.one.heads;
-        const AttentionCall& c = b.calls != nullptr ? b.calls[number] : b.one;
+        const AttentionCall c = b.call(number);
         const int64_t part = c.source.value_dim + 2;
         join(block, b.partials + block.index() * b.spans * part, static_cast<int>(b.spans), part, c.source.value_dim,
              static_cast<Bf16*>(c.out) + head * c.out_head, nullptr);

@@ -114,6 +114,12 @@ void launch_attention(const Queue& queue, uint32_t dtype, const AttentionCall& c
 inline constexpr int64_t kMaxTileDim = 128;
 void launch_attention_tiles(const Queue& queue, const AttentionCall& call);
 
+/** The call with keys `[keys, kv_heads, head_dim]` and values `[keys, kv_heads, value_dim]` that are what they are. */
+AttentionCall with_plain_keys(const AttentionCall& call, const void* keys, const void* values);
+/** Writes the virtual keys of a call in bf16 with their rotation, and their values; returns the call that reads them.
+ */
+AttentionCall launch_realise(const Queue& queue, const AttentionCall& call, void* keys, void* values);
+
 /** Calls of one row in bf16, all with the same heads. No rotation, key rows or dense mask; sizes of heads multiples of
  * 8; keys and values, also the newest, aligned to 16 bytes. */
 struct DecodeBatch {
@@ -123,6 +129,13 @@ struct DecodeBatch {
     int64_t group_chunks, spans, span_keys;
     int64_t partial_floats;  ///< Scratch.
     float* partials;
+
+    /** A copy, so that the fields that a kernel uses end up in registers: a reference to arguments would put all of
+     * them into local memory. */
+    VLM_HD AttentionCall call(int64_t number) const {
+        if (calls == nullptr) return one;
+        return calls[number];
+    }
 };
 /** Cuts the work; `one` and `count` are set. */
 void plan_decodes(DecodeBatch& batch, int64_t most_keys);

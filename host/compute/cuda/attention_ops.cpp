@@ -218,6 +218,18 @@ bool takes_tiles(const State& state, const AttentionCall& call) {
                                    in_pieces(s.v, s.v_head)));
 }
 
+/** Many rows over virtual keys: writing those once is less than turning each for every row. False when the call is no
+ * such call. */
+bool realised_tiles(State& state, const Queue& queue, const AttentionCall& call) {
+    if (call.key_rows == nullptr && call.key_cos == nullptr) return false;
+    if (!takes_tiles(state, with_plain_keys(call, nullptr, nullptr))) return false;
+    const int64_t heads = checked_product(call.keys, call.source.kv_heads, 2);
+    const Temporary keys(state, queue, checked_product(heads, call.source.head_dim));
+    const Temporary values(state, queue, checked_product(heads, call.source.value_dim));
+    launch_attention_tiles(queue, launch_realise(queue, call, keys.as<void>(), values.as<void>()));
+    return true;
+}
+
 int64_t page_bytes(const State& state, const KeySource& source) {
     return checked_product(source.kv_heads * kPageKeys, source.head_dim + source.value_dim,
                            cpu::element_bytes(state.options.activation_dtype));
@@ -292,7 +304,7 @@ vlm_status attention(const vlm_compute* self, const vlm_run_context* run, const 
         append(state, queue, c);
         if (takes_tiles(state, c.call)) {
             launch_attention_tiles(queue, c.call);
-        } else if (c.call.rows > 0) {
+        } else if (c.call.rows > 0 && !realised_tiles(state, queue, c.call)) {
             const AttentionPlan plan = plan_attention(c.call);
             const Temporary partials(state, queue, checked_product(plan.partial_floats, 4));
             launch_attention(queue, state.options.activation_dtype, c.call, plan, partials.as<float>());

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "host/compute/cuda/attention_check.hpp"
 #include "host/compute/cuda/memory.hpp"
+#include "host/compute/cuda/self_check.hpp"
 #include "host/compute/cuda/table.hpp"
 
 namespace vlm::cuda {
@@ -171,6 +171,7 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
             options.rules.push_back({request->rule_patterns[i], request->rule_types[i]});
         }
         auto open = std::make_unique<OpenDevice>(open_runtime(request->ordinal), options, *request);
+        check_products(open->state);
         check_attention(open->state);
         fill_table(*open);
         *device = {};

@@ -166,9 +166,9 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
 /** Products of some size whose sides are compact along the sum, by cuBLASLt, one after another. False, and nothing of
  * use done, when they are others. */
 bool multiply_dense(const Queue& queue, uint32_t dtype, const Matmul& m) {
-    constexpr int64_t kFewestRows = 32, kMostProducts = 64;
-    if (m.a_column != 1 || m.b_k != 1 || m.batch > kMostProducts || m.m < kFewestRows || m.n < kFewestRows ||
-        m.a_row < m.k || m.b_n < m.k || m.c_row < m.n)
+    constexpr int64_t kFewestRows = 32, kFewestSums = 8, kMostProducts = 64;
+    if (m.k < kFewestSums || m.a_column != 1 || m.b_k != 1 || m.batch > kMostProducts || m.m < kFewestRows ||
+        m.n < kFewestRows || m.a_row < m.k || m.b_n < m.k || m.c_row < m.n)
         return false;
     const int64_t element = cpu::element_bytes(dtype);
     DenseProduct product;

@@ -18,23 +18,27 @@ def main():
     parser.add_argument("--model", required=True, help="checkpoint folder")
     parser.add_argument("--context", type=int, default=640)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     arguments = parser.parse_args()
     if arguments.threads > 0:
         torch.set_num_threads(arguments.threads)
+    device = arguments.device
+    wait = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     begin = time.perf_counter()
     model = transformers.AutoModelForImageTextToText.from_pretrained(
-        arguments.model, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
+        arguments.model, dtype=torch.bfloat16, attn_implementation="sdpa").eval().to(device)
     load_ms = (time.perf_counter() - begin) * 1e3
-    size = model.config.vision_config.image_size
-    pixels = torch.rand(1, 3, size, size, dtype=torch.bfloat16)
-    text = model.config.text_config
-    inner = model.model
-    tower, projector, language, head = (inner.vision_tower, inner.multi_modal_projector, inner.language_model,
-                                        model.lm_head)
-    layers = model.config.vision_config.num_hidden_layers + 1 + model.config.vision_feature_layer
-    transformer = getattr(tower, "vision_model", tower)
-    transformer.encoder.layers = transformer.encoder.layers[:layers]
-    prompt = torch.randn(1, arguments.context, text.hidden_size, dtype=torch.bfloat16)
+    text, inner = model.config.text_config, model.model
+    language, head = inner.language_model, model.lm_head
+    # Towers that take images of any size are left out: they would need the very image of the other side.
+    tower = getattr(inner, "vision_tower", None)
+    if tower is not None:
+        size = model.config.vision_config.image_size
+        pixels = torch.rand(1, 3, size, size, dtype=torch.bfloat16, device=device)
+        layers = model.config.vision_config.num_hidden_layers + 1 + model.config.vision_feature_layer
+        transformer = getattr(tower, "vision_model", tower)
+        transformer.encoder.layers = transformer.encoder.layers[:layers]
+    prompt = torch.randn(1, arguments.context, text.hidden_size, dtype=torch.bfloat16, device=device)
 
     def encode():
         return tower(pixels).last_hidden_state
@@ -44,7 +48,7 @@ def main():
         return head(out.last_hidden_state[:, -1:])
 
     def first_token():
-        visual = projector(encode()[:, 1:])
+        visual = inner.multi_modal_projector(encode()[:, 1:])
         prefill(torch.cat([prompt[:, visual.shape[1]:], visual], 1))
 
     read = transformers.DynamicCache(config=text)  # the prompt, for decode
@@ -55,19 +59,21 @@ def main():
             prefill(cache=read)
         cache = copy.deepcopy(read)
         cache.batch_repeat_interleave(batch)
-        token = torch.randn(batch, 1, text.hidden_size, dtype=torch.bfloat16)
+        token = torch.randn(batch, 1, text.hidden_size, dtype=torch.bfloat16, device=device)
 
         def step():
             out = language(inputs_embeds=token, past_key_values=cache, use_cache=True)
             return head(out.last_hidden_state)
 
-        return timed(step, request["steps"])
+        return timed(step, request["steps"], wait)
 
+    stages = {"prefill": lambda r: timed(prefill, r["runs"], wait), "decode": decode}
+    if tower is not None:
+        stages["encode"] = lambda r: timed(encode, r["runs"], wait)
+        stages["first token"] = lambda r: timed(first_token, r["runs"], wait)
     with torch.inference_mode():
         serve({"name": "PyTorch", "load_ms": load_ms, "threads": torch.get_num_threads(),
-               "versions": {"torch": torch.__version__, "transformers": transformers.__version__}},
-              {"encode": lambda r: timed(encode, r["runs"]), "prefill": lambda r: timed(prefill, r["runs"]),
-               "first token": lambda r: timed(first_token, r["runs"]), "decode": decode})
+               "versions": {"torch": torch.__version__, "transformers": transformers.__version__}}, stages)
 
 
 if __name__ == "__main__":

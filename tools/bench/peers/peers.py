@@ -83,7 +83,8 @@ class Peers:
     def start(self, label, weights):
         options = ["--context", self.arguments.context, "--threads", self.arguments.threads]
         if label == "PyTorch":
-            return Measured(label, [self.python, HERE / "peer_torch.py", "--model", self.model, *options])
+            return Measured(label, [self.python, HERE / "peer_torch.py", "--model", self.model, "--device",
+                                    self.arguments.device, *options])
         if label.startswith("OpenVINO"):
             folder = self.model.parent / (self.model.name + "-openvino")
             if not folder.exists():
@@ -98,8 +99,8 @@ class Peers:
 
 def ours(arguments, weights, checkpoints):
     return Measured("vlmhost", [arguments.vlmhost, "bench", "--shape", arguments.shape, "--checkpoints", checkpoints,
-                                "--dtype", "bf16", "--weights", weights, "--packed-cache", "auto", "--context",
-                                arguments.context, "--threads", arguments.threads, "--serve"])
+                                "--device", arguments.device, "--dtype", "bf16", "--weights", weights, "--packed-cache",
+                                "auto", "--context", arguments.context, "--threads", arguments.threads, "--serve"])
 
 
 def processor_name():
@@ -114,7 +115,8 @@ def measure(everyone, rounds, arguments):
     times, machine = {name: {} for name in names}, []
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-        machine.append(everyone[0].ask(stage="machine"))
+        if arguments.device == "cpu":  # what it measures is the processor
+            machine.append(everyone[0].ask(stage="machine"))
         for name in names:
             # After the first round everything is warm.
             request = {"stage": name, "runs": 1 if number == 0 and arguments.runs == 0 else arguments.runs}
@@ -149,7 +151,9 @@ def table(weights, times, machine, peaks):
             ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
         seconds = statistics.median(by_label["vlmhost"]) / 1e3
         share = ""
-        if "bytes" in by_label:
+        if not machine:
+            pass
+        elif "bytes" in by_label:
             most = statistics.median(one["read_bytes_per_s"] for one in machine)
             share = f"{by_label['bytes'] / seconds / most:.0%} of bandwidth"
         elif "flops" in by_label:
@@ -165,8 +169,9 @@ def table(weights, times, machine, peaks):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vlmhost", required=True)
-    parser.add_argument("--shape", default="llava-1.1b", choices=["tiny", "llava-1.1b", "llava-1.5-7b"])
+    parser.add_argument("--shape", default="llava-1.1b", choices=["tiny", "llava-1.1b", "llava-1.5-7b", "qwen2-vl-2b"])
     parser.add_argument("--checkpoints", type=pathlib.Path, help="folder for random weights and conversions")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; on cuda there is PyTorch alone, in bf16")
     parser.add_argument("--weights", default="bf16,int8,int4")
     parser.add_argument("--peers", default="PyTorch,OpenVINO,llama.cpp")
     parser.add_argument("--stages", help="only these, like \"encode,decode x4\"")
@@ -182,6 +187,8 @@ def main():
     parser.add_argument("--python", help="interpreter that has the peers' packages")
     parser.add_argument("--venv", type=pathlib.Path, default=HERE / ".venv")
     arguments = parser.parse_args()
+    if arguments.device != "cpu":
+        arguments.peers, arguments.weights = "PyTorch", "bf16"
     arguments.batches = [int(batch) for batch in arguments.batches.split(",")]
     arguments.stages = arguments.stages.split(",") if arguments.stages else []
     python = arguments.python or make_environment(arguments.venv)

@@ -8,12 +8,15 @@ import sys
 import time
 
 
-def timed(call, runs):
-    """Times of `runs` calls in ms, after one that does not count; with 0, of one call alone."""
+def timed(call, runs, wait=lambda: None):
+    """Times of `runs` calls in ms, after one that does not count; with 0, of one call alone. `wait` waits for the
+    device."""
     times = []
     for _ in range(runs + 1):
+        wait()
         begin = time.perf_counter()
         call()
+        wait()
         times.append((time.perf_counter() - begin) * 1e3)
     return times[1:] or times
 

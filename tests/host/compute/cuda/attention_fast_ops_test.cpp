@@ -120,6 +120,34 @@ TEST_P(FastAttention, TilesReadPagesAndFusedProjections) {
     });
 }
 
+/** Merged rows that stand for several positions, each with its own rotation. */
+TEST_P(FastAttention, TilesOverVirtualKeys) {
+    constexpr int64_t kDim = 64, kRows = 40, kKeys = 75;
+    const Tensor q = floats({kRows, 2, kDim}, 60), k = floats({30, 1, kDim}, 61), v = floats({30, 1, kDim}, 62);
+    const Tensor angles = floats({kKeys, 24}, 63, 2.0f);
+    Tensor cos(VLM_DTYPE_F32, {kKeys, 24}), sin(VLM_DTYPE_F32, {kKeys, 24});
+    for (int64_t i = 0; i < angles.elements(); ++i) {
+        cos.data<float>()[i] = std::cos(angles.data<float>()[i]);
+        sin.data<float>()[i] = std::sin(angles.data<float>()[i]);
+    }
+    std::vector<int32_t> rows;
+    for (int32_t j = 0; j < kKeys; ++j) rows.push_back(j * 7 % 30);
+    compare([&](Side& s) {
+        const auto cache = make_cache(s, 1, kDim);
+        const Tensor qs = s.act(q), ks = s.act(k), vs = s.act(v), r = s.put(ints(rows));
+        const Tensor cs = s.put(cos), sn = s.put(sin), y = s.make({kRows, 2, kDim});
+        vlm_attention a = arguments(qs, y, VLM_MASK_CAUSAL);
+        a.k = ks.abi();
+        a.v = vs.abi();
+        a.cache = cache.get();
+        a.key_rows = r.abi();
+        a.key_cos = cs.abi();
+        a.key_sin = sn.abi();
+        attend(s, a);
+        return std::vector<Tensor>{y};
+    });
+}
+
 /** Sequences of different lengths take steps together; then what they have stored is read by the plain kernel. */
 void decode(Side& s, const Shape& d, uint32_t rule, std::vector<Tensor>& y) {
     const std::vector<int64_t> lengths = {1, 63, 64, 150};
@@ -209,6 +237,35 @@ TEST_P(FastAttention, CallsOnOneCacheKeepTheirOrder) {
         return y;
     });
 }
+
+#ifdef VLM_EMULATED_CUDA
+/** A GPU on which the kernel for many rows is wrong gets the plain one, and its owner is told. */
+TEST(AttentionCheck, AKernelThatIsWrongIsNotUsed) {
+    std::string warnings;
+    set_log_sink([&](int level, std::string_view, std::string_view text) {
+        if (level >= VLM_LOG_WARNING) warnings += text;
+    });
+    setenv("VLM_EMULATED_BROKEN", "1", 1);
+    Side gpu(open_target({"broken", "serial", "bf16"}));
+    unsetenv("VLM_EMULATED_BROKEN");
+    set_log_sink({});
+    EXPECT_NE(warnings.find("many rows"), std::string::npos) << warnings;
+    EXPECT_EQ(warnings.find("single rows"), std::string::npos) << warnings;
+
+    // Every value is that of its key; a causal row's answer is then a mean of what it sees.
+    Tensor q(VLM_DTYPE_F32, {20, 1, 64}), v(VLM_DTYPE_F32, {20, 1, 64});
+    for (int64_t i = 0; i < 20 * 64; ++i) v.data<float>()[i] = static_cast<float>(i / 64 * 2 + i % 2);
+    const Tensor qs = gpu.act(q), vs = gpu.act(v), out = gpu.make({20, 1, 64});
+    vlm_attention a = arguments(qs, out, VLM_MASK_CAUSAL);
+    a.k = qs.abi();
+    a.v = vs.abi();
+    attend(gpu, a);
+    const Tensor found = gpu.get(out);
+    for (int64_t row = 0; row < 20; ++row)
+        for (int64_t d = 0; d < 64; ++d)
+            EXPECT_NEAR(found.data<float>()[row * 64 + d], static_cast<float>(row + d % 2), 0.2f);
+}
+#endif
 
 }  // namespace
 }  // namespace vlm::test

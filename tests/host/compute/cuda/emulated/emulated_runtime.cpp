@@ -2,7 +2,8 @@
  *  A runtime whose GPU is the CPU: memory is host memory (each block of its own, filled with NaN, so that sanitizers
  * and comparisons see what a kernel should not have read), streams finish at once, dense products are plain loops.
  *
- *  VLM_EMULATED_ORDER is "serial" (default), "forward" or "backward"; VLM_EMULATED_MEMORY limits the bytes. Products
+ *  VLM_EMULATED_ORDER is "serial" (default), "forward" or "backward"; VLM_EMULATED_MEMORY limits the bytes; with
+ * VLM_EMULATED_BROKEN the tensor cores are wrong. Products
  * are refused where a depth is no multiple of 8, and a fused RELU where the outputs are none, so that both ways around
  * cuBLASLt are walked.
  */
@@ -39,6 +40,7 @@ class EmulatedRuntime final : public Runtime {
     EmulatedRuntime() : order(order_from_environment()) {
         const char* limit = std::getenv("VLM_EMULATED_MEMORY");
         if (limit != nullptr) limit_ = std::atoll(limit);
+        broken_tensor_cores = std::getenv("VLM_EMULATED_BROKEN") != nullptr;
     }
     ~EmulatedRuntime() override {
         for (const auto& [block, bytes] : blocks_) std::free(block);

@@ -26,6 +26,9 @@ namespace vlm::cuda {
 
 enum class EmulationOrder { serial, forward, backward };
 
+/** A GPU whose tensor cores exchange two columns: what a wrong idea of register layouts looks like. */
+inline bool broken_tensor_cores = false;
+
 /** How kernels of this runtime are executed. */
 EmulationOrder emulation_order(const Runtime& runtime);
 
@@ -166,7 +169,8 @@ class FiberBlock {
         std::copy_n(b, 2, mine.words + 4);
         my_warp().wait(team_.fibers);
         for (int e = 0; e < 4; ++e) {
-            const int row = lane() / 4 + e / 2 * 8, column = lane() % 4 * 2 + e % 2;
+            const int row = lane() / 4 + e / 2 * 8;
+            const int column = lane() % 4 * 2 + (broken_tensor_cores ? 1 - e % 2 : e % 2);
             for (int k = 0; k < 16; ++k)
                 c[e] += posted(row % 8 * 4 + k % 8 / 2, row / 8 + k / 8 * 2, k % 2) *
                         posted(column * 4 + k % 8 / 2, 4 + k / 8, k % 2);

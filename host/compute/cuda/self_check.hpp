@@ -1,0 +1,33 @@
+/** @file self_check.hpp
+ *  What a device tries out when it is opened: whether its kernels give the same results as each other, on the GPU that
+ * is there.
+ *
+ *  Kernels rest on what only a GPU can show: register layouts of the tensor cores, copies that run beside the products,
+ * a library's idea of rows and columns. A wrong one would give wrong answers that look like a model's. So each way to
+ * compute something is compared with another on a small problem; it takes milliseconds.
+ */
+#pragma once
+#include <vector>
+
+#include "host/compute/cuda/state.hpp"
+
+namespace vlm::cuda {
+
+/** The own kernel for few rows beside cuBLASLt, with plain and with quantised weights. Logs a warning when products in
+ * f32 are rounded to TF32. @throws Error INTERNAL when the two differ by more than rounding. */
+void check_products(State& state);
+
+/** Attention in bf16 beside the plain kernel: sets state.tiles_work and state.decodes_work, and logs a warning when a
+ * kernel is not used. Does nothing in f32, or when the environment has VLM_CUDA_ATTENTION=reference. */
+void check_attention(State& state);
+
+/** `count` numbers of spread 1, always the same for the same seed. */
+std::vector<float> check_numbers(int64_t count, uint64_t seed);
+/** Uploads numbers as f32 or bf16. */
+void put_numbers(const Queue& queue, const std::vector<float>& numbers, uint32_t dtype, void* target);
+/** Downloads `count` numbers of f32 or bf16, and leaves NaN in their place. */
+std::vector<float> take_numbers(State& state, const Queue& queue, void* source, uint32_t dtype, int64_t count);
+/** Largest difference over the largest expected number; infinity when something is no number. */
+float largest_difference(const std::vector<float>& expected, const std::vector<float>& found);
+
+}  // namespace vlm::cuda
