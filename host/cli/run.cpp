@@ -134,21 +134,19 @@ int run_command(const Arguments& arguments) {
     question.raw_prompt = values->contains("raw");
     const auto options = generation_options(*values, manifest.generation);
 
-    // Images come before weights: what is wrong with them shows at once, and their sizes decide about memory. One bad
-    // page must not lose the others of its folder, so a folder is planned by its first page if that can be read.
+    // Images come before weights: what is wrong with them shows at once, and their sizes decide about memory. Pages of
+    // a folder are planned one by one, when it is their turn: a bad one must not lose the others.
     std::vector<Image> decoded;
     OpenOptions open;
     open.load_weights = !plan_only;
     open.first.max_new_tokens = options.max_new_tokens;
-    try {
-        for (size_t i = 0; i < (questions > 1 ? 1 : files.size()); ++i) {
+    if (questions == 1 || plan_only) {
+        for (size_t i = 0; i < (one_by_one ? std::min<size_t>(1, files.size()) : files.size()); ++i) {
             decoded.push_back(decode_file(files[i], limits, ColorMode::kKeep));
             open.first.images.push_back({decoded.back().width, decoded.back().height});
         }
         open.first.prompt = question.prompt;
         open.first.raw_prompt = question.raw_prompt;
-    } catch (const Error&) {
-        if (questions == 1) throw;
     }
     if (plan_only && files.empty()) {
         open.first.images.push_back({1080, 1440});  // a page at about 130 dots per inch

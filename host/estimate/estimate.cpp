@@ -104,7 +104,7 @@ Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_
     // Once more through all visual stages, reducers between them included: what is not the encoder's is the
     // connector's.
     before = work_of(device);
-    VisualStage visual{pipeline, one.run, one.hooks, trace};
+    VisualStage visual{pipeline, one.run, one.hooks, trace, false};
     const NamedImage* const pictures[] = {&picture};
     const auto tokens = visual.encode(pictures, "", nullptr);
     stages.connect = work_of(device) - before - stages.encode;

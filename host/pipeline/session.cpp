@@ -98,7 +98,7 @@ Tensor Session::encode(const NamedImage& image, const std::string& prompt) {
     const RunEnd end{*pipeline_, run};
     hooks.bind(&run);
     const NamedImage* const images[] = {&image};
-    VisualStage visual{*pipeline_, run, hooks, spans};
+    VisualStage visual{*pipeline_, run, hooks, spans, false};
     const auto tokens = visual.encode(images, prompt, &cache_).front();
     Tensor rows(VLM_DTYPE_F32, tokens->rows.shape());
     const auto& compute = run.compute();

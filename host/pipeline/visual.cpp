@@ -52,7 +52,8 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
         question.text_tokens = 1;  // the least: what overflows with it overflows with any prompt
         question.max_new_tokens = 0;
         const MemoryPlan plan = plan_memory(pipeline, question);
-        if (pipeline.backbone().description().output == VLM_OUTPUT_LOGITS) check_context(pipeline, plan.prompt_tokens);
+        if (in_context && pipeline.backbone().description().output == VLM_OUTPUT_LOGITS)
+            check_context(pipeline, plan.prompt_tokens);
         check_memory(pipeline, plan, true);
         for (const size_t i : missing) {
             const auto& image = *images[i];

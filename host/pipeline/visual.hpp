@@ -33,8 +33,10 @@ struct VisualStage {
     Run& run;
     HookService& hooks;
     Trace& trace;
+    bool in_context = true;  ///< The tokens are for the backbone: they must leave room in its context.
 
-    /** Visual tokens of `images`; `prompt` goes to connectors that read it. */
+    /** Visual tokens of `images`; `prompt` goes to connectors that read it.
+     *  @throws Error RESOURCE_EXHAUSTED before anything is computed when they do not fit into memory or context. */
     std::vector<std::shared_ptr<const VisualTokens>> encode(std::span<const NamedImage* const> images,
                                                             const std::string& prompt, VisualCache* cache);
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-vlmhost, source = sys.argv[1], pathlib.Path(sys.argv[2])
+vlmhost, source = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
 manifest = source / "samples/medical/medical.json"
 
 with tempfile.TemporaryDirectory() as folder:
@@ -64,4 +64,18 @@ with tempfile.TemporaryDirectory() as folder:
     refused = subprocess.run([vlmhost, "--manifest", manifest, "--image", pages, "--output", other], capture_output=True, text=True)
     assert refused.returncode != 0 and "notes.txt, line 1" in refused.stderr, refused.stderr
     assert other.read_text() == "no results\n"
+
+    # A first page that is too large for the context does not lose the others.
+    small = folder / "small.json"
+    marker = "<|vision_start|><|image_pad|><|vision_end|>"
+    small.write_text(json.dumps({"model": str(source / "models/rx-small"), "use_template": False, "prompt": marker, "max_context": 90}))
+    mixed = folder / "mixed"
+    mixed.mkdir()
+    (mixed / "a.png").write_bytes(sample)
+    (mixed / "b.png").write_bytes((source / "tests/data/rx_rows/english_entry.png").read_bytes())
+    done = subprocess.run([vlmhost, "--manifest", small, "--image", mixed, "--max-new-tokens", "2", "--json"], capture_output=True,
+                          text=True, timeout=300)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and len(lines) == 2, done.stderr
+    assert "context" in lines[0]["error"]["message"] and lines[1]["text"], lines
 print("batch output, restart, audit and report are right")
