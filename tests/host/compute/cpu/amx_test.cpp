@@ -75,10 +75,10 @@ TEST(Amx, EmulationFaultsWhereTheProcessorWould) {
     EXPECT_THROW(kernels.gemm_bf16(product), std::logic_error);
 }
 
-/** A product against a loop in double; `exact` for whole numbers. */
+/** A product against a loop in double; each of `depth` additions may be off by the relative `rounding`. */
 template <class A, class Sum, class Number>
 void check_product(const AmxKernels& kernels, void (*gemm)(const TileProduct<A, Sum>&), int64_t depth_step,
-                   int64_t rows, int64_t depth, Number number, double tolerance) {
+                   int64_t rows, int64_t depth, Number number, double rounding) {
     const int64_t padded = (rows + 15) / 16 * 16, lanes = sizeof(A) == 2 ? 2 : 4;
     std::mt19937 random(static_cast<uint32_t>(rows * 1000 + depth));
     std::vector<double> x(static_cast<size_t>(padded * depth)), w(static_cast<size_t>(32 * depth));
@@ -98,10 +98,14 @@ void check_product(const AmxKernels& kernels, void (*gemm)(const TileProduct<A, 
     gemm({a.data(), 16 * depth, panel.data(), depth, c.data(), 40, rows, true, panel.data()});
     for (int64_t r = 0; r < rows; ++r)
         for (int64_t n = 0; n < 40; ++n) {
-            double sum = 7;
-            for (int64_t k = 0; n < 32 && k < depth; ++k)
-                sum += x[static_cast<size_t>(r * depth + k)] * w[static_cast<size_t>(n * depth + k)];
-            ASSERT_NEAR(static_cast<double>(c[static_cast<size_t>(r * 40 + n)]), sum, tolerance)
+            double sum = 7, magnitude = 7;
+            for (int64_t k = 0; n < 32 && k < depth; ++k) {
+                const double product = x[static_cast<size_t>(r * depth + k)] * w[static_cast<size_t>(n * depth + k)];
+                sum += product;
+                magnitude += std::abs(product);
+            }
+            ASSERT_NEAR(static_cast<double>(c[static_cast<size_t>(r * 40 + n)]), sum,
+                        static_cast<double>(depth) * rounding * magnitude)
                 << kernels.name << " row " << r << " column " << n;
         }
 }
@@ -119,7 +123,8 @@ TEST(Amx, ProductsOfEveryHeight) {
     };
     for (const AmxKernels* kernels : policies())
         for (const int64_t rows : {1, 15, 16, 17, 32, 33, 49, 70}) {
-            check_product(*kernels, kernels->gemm_bf16, kTileDepthBf16, rows, rows % 2 == 0 ? 32 : 160, bf16, 1e-4);
+            check_product(*kernels, kernels->gemm_bf16, kTileDepthBf16, rows, rows % 2 == 0 ? 32 : 160, bf16,
+                          kRoundoff);
             check_product(*kernels, kernels->gemm_int8, kTileDepthInt8, rows, rows % 2 == 0 ? 64 : 192, int8, 0.0);
         }
 }

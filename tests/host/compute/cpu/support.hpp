@@ -58,6 +58,8 @@ struct Array {
     int64_t size() const { return static_cast<int64_t>(values.size()); }
 };
 
+constexpr double kRoundoff = 0x1p-24;  ///< Largest relative error of one rounding to f32.
+
 using Floats = Array<float>;
 using Ints = Array<int32_t>;
 using Bytes = Array<uint8_t>;
