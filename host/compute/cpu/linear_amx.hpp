@@ -11,8 +11,8 @@
 
 namespace vlm::cpu {
 
-/** The kernels that multiply this call, or NULL: oneDNN is asked for, the mode or the weights are not bf16, there are
- * few rows (one row of tiles would be half padding), or there is no AMX.
+/** The kernels that multiply this call, or NULL: oneDNN is asked for, the mode is not bf16, the weights are neither
+ * bf16 nor quantised, there are few rows (one row of tiles would be half padding), or there is no AMX.
  *  @param dense  as resolve_dense_engine returned it. */
 const AmxKernels* amx_for(DenseEngine dense, Precision mode, WeightType type, int64_t rows);
 

@@ -17,7 +17,8 @@
  *
  *  Activations are quantised per row and group: 8 bits, symmetric, with an f32 scale. The dot product of a group is
  * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
- * same to the bit on every instruction set, for every number of rows and of threads.
+ * same to the bit on every instruction set, for every number of rows and of threads. (Not so with AMX, where 32 rows
+ * and more are multiplied in bf16: linear_amx.cpp.)
  */
 #pragma once
 #include <cstddef>
@@ -74,6 +75,8 @@ struct QuantKernels {
     bool (*quantise_panel)(const float* weights, const QuantLayout& layout, std::byte* panel);
     /** Weights of depths [begin, begin + depth) as f32 `[depth][32]`. */
     void (*dequantise)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, float* out);
+    /** The same rounded to bf16, as a bf16 panel has them: `[depth / 2][32][2]`. Multiples of kQuantGroup. */
+    void (*expand_bf16)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, uint16_t* out);
     /** `n` numbers of half precision, a multiple of 32, as f32. */
     void (*expand_f16)(const uint16_t* halves, int64_t n, float* out);
 };

@@ -129,17 +129,18 @@ TEST(Amx, ProductsOfEveryHeight) {
         }
 }
 
-CpuOptions bf16_options(ThreadPool* pool = nullptr) {
+CpuOptions bf16_options(ThreadPool* pool = nullptr, WeightType weights = WeightType::bf16) {
     CpuOptions options;
     options.mode = Precision::bf16;
-    options.weights = WeightType::bf16;
+    options.weights = weights;
     options.pool = pool;
     return options;
 }
 
 /** One layer with everything that an epilogue can have. */
-std::vector<float> run_layer(int64_t rows, int64_t in, int64_t out, bool gated, ThreadPool* pool) {
-    Device device(bf16_options(pool));
+std::vector<float> run_layer(int64_t rows, int64_t in, int64_t out, bool gated, ThreadPool* pool,
+                             WeightType weights = WeightType::bf16) {
+    Device device(bf16_options(pool, weights));
     Floats w = random_floats({out, in}, 40), b = random_floats({out}, 41), x = random_floats({rows, in + 3}, 42);
     const int64_t outputs = gated ? out / 2 : out;
     Floats residual = random_floats({rows, outputs}, 43), scale = random_floats({outputs}, 44), y({rows, outputs});
@@ -177,6 +178,30 @@ TEST(Amx, LayersWithEpiloguesEqualTheOtherKernels) {
             }
 }
 
+/** What remains beside rounding to bf16 is that the other kernels round activations to 8 bits. */
+TEST(Amx, QuantisedLayersAreExpanded) {
+    const int64_t shapes[][3] = {{32, 40, 30}, {49, 600, 130}, {530, 70, 64}, {64, 1100, 36}};
+    for (const WeightType weights : {WeightType::int8, WeightType::int4})
+        for (const AmxKernels* kernels : policies())
+            for (const auto& s : shapes)
+                for (const bool gated : {false, true}) {
+                    const std::vector<float> other = [&] {
+                        const ScopedIsaCap cap(std::min(active_isa(), Isa::avx512_bf16));
+                        return run_layer(s[0], s[1], s[2], gated, nullptr, weights);
+                    }();
+                    const ScopedAmxKernels with(kernels);
+                    ASSERT_EQ(amx_for(DenseEngine::automatic, Precision::bf16, weights, s[0]), kernels);
+                    std::vector<float> first;
+                    for (const int threads : {1, 3}) {
+                        ThreadPool pool(threads);
+                        const std::vector<float> y = run_layer(s[0], s[1], s[2], gated, &pool, weights);
+                        EXPECT_LT(relative_error(y, other), 2e-2) << s[0] << " x " << s[1] << " -> " << s[2];
+                        if (first.empty()) first = y;
+                        EXPECT_EQ(y, first);
+                    }
+                }
+}
+
 TEST(Amx, IsTakenForManyRowsInBf16Only) {
     const ScopedAmxKernels with(&emulated_amx_kernels());
     EXPECT_NE(amx_for(DenseEngine::own, Precision::bf16, WeightType::bf16, 32), nullptr);
@@ -184,6 +209,7 @@ TEST(Amx, IsTakenForManyRowsInBf16Only) {
     EXPECT_EQ(amx_for(DenseEngine::onednn, Precision::bf16, WeightType::bf16, 64), nullptr);
     EXPECT_EQ(amx_for(DenseEngine::own, Precision::f32, WeightType::bf16, 64), nullptr);
     EXPECT_EQ(amx_for(DenseEngine::own, Precision::bf16, WeightType::f32, 64), nullptr);
+    EXPECT_EQ(amx_for(DenseEngine::own, Precision::f32, WeightType::int8, 64), nullptr);
     CpuCompute device(bf16_options());
     EXPECT_NE(device.description().find("AMX"), std::string::npos) << device.description();
 }

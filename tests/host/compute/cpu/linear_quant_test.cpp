@@ -62,7 +62,8 @@ TEST(LinearQuant, SameBitsForEveryInstructionSetNumberOfThreadsAndOfRows) {
     Floats x = random_floats({rows, in}, 3), w = random_floats({out, in}, 4);
     for (const WeightType type : {WeightType::int8, WeightType::int4}) {
         std::vector<float> first;
-        for_each_isa([&](Isa) {
+        for_each_isa([&](Isa isa) {
+            if (isa == Isa::amx) return;  // many rows are multiplied in bf16 there
             for (const int threads : {1, 2, 3}) {
                 ThreadPool pool(threads);
                 CpuOptions options = options_for(type);

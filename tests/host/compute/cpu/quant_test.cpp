@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "host/compute/cpu/convert.hpp"
 #include "tests/host/compute/cpu/support.hpp"
 
 namespace vlm::test {
@@ -100,6 +101,25 @@ TEST(Quant, DequantisedIsWhatTheLayoutSays) {
                     ASSERT_EQ(piece[static_cast<size_t>((k - 37) * kPanel + o)], value);
                 }
             }
+    }
+}
+
+TEST(Quant, ExpandedToBf16IsTheDequantisedRounded) {
+    for (const int64_t bits : {4, 8}) {
+        const QuantLayout layout = QuantLayout::of(bits, 192);
+        const auto panel = pack(cpu::quant_kernels(), layout, panel_weights(192, 4));
+        const auto weights = unpack(cpu::quant_kernels(), layout, panel);
+        for (const QuantKernels* kernels : all_kernels()) {
+            constexpr int64_t begin = 32, depth = 96;
+            std::vector<uint16_t> out(static_cast<size_t>(depth * kPanel));
+            kernels->expand_bf16(panel.data(), layout, begin, depth, out.data());
+            for (int64_t k = 0; k < depth; ++k)
+                for (int64_t o = 0; o < kPanel; ++o) {
+                    const float want = weights[static_cast<size_t>((begin + k) * kPanel + o)];
+                    const float got = cpu::bf16_to_float(out[static_cast<size_t>(k / 2 * 2 * kPanel + 2 * o + k % 2)]);
+                    ASSERT_LE(std::abs(got - want), std::abs(want) / 256) << kernels->name << " bits " << bits;
+                }
+        }
     }
 }
 
