@@ -54,7 +54,7 @@ class Component {
         vlm_component_config c{};
         c.struct_size = sizeof(c);
         c.abi_version = plugin_->abi_version();
-        c.host = &host_info({});
+        c.host = &plugin_->host();
         c.config = {config.config.data(), config.config.size()};
         c.model = {config.model.data(), config.model.size()};
         c.preprocessor = {config.preprocessor.data(), config.preprocessor.size()};
@@ -89,8 +89,10 @@ class Component {
     }
     /** Checks a call that has no run context and so no error sink. */
     void check(vlm_status status, const char* function) const {
-        if (status != VLM_STATUS_OK)
-            throw Error(status, plugin_->id() + ": " + function + " failed (" + status_name(status) + ")");
+        if (status == VLM_STATUS_OK) return;
+        const std::string why = plugin_->take_failure();
+        throw Error(status, plugin_->id() + ": " + function + (why.empty() ? " failed" : ": " + why) + " (" +
+                                status_name(status) + ")");
     }
 
     Api api_{};

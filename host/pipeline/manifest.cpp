@@ -28,11 +28,22 @@ void resolve_files(nlohmann::ordered_json& value, const std::filesystem::path& b
     for (auto& [key, member] : value.items()) resolve_files(member, base);
 }
 
+/** `true`, or an object with the time limit of a call in seconds. */
+void read_isolate(StageManifest& stage, const json::Value& value) {
+    stage.isolate = !value.is_bool() || value.as_bool();
+    if (value.is_bool()) return;
+    if (!value.is_object()) throw value.error("must be true, false or {\"time_limit\": seconds}");
+    value.check_keys({"time_limit"});
+    constexpr double kLongest = 86400;
+    if (const auto limit = value.find_set("time_limit")) stage.time_limit_s = limit->as_number(0.01, kLongest);
+}
+
 StageManifest read_stage(json::Value value, const std::filesystem::path& base) {
-    value.check_keys({"plugin", "options"});
+    value.check_keys({"plugin", "options", "isolate"});
     StageManifest stage;
     stage.given = true;
     stage.plugin = value.get_or("plugin", "");
+    if (const auto isolate = value.find_set("isolate")) read_isolate(stage, *isolate);
     if (const auto options = value.find_set("options")) {
         if (!options->is_object()) throw options->error("must be an object");
         auto resolved = nlohmann::ordered_json::parse(options->dump());
@@ -230,7 +241,13 @@ std::vector<StageManifest> read_token_reducers(const json::Value& object, const 
     auto stages = read_stages(object, "token_reducers", base);
     if (const auto list = object.find_set("token_reducers")) {
         const auto values = list->as_array();
-        for (size_t i = 0; i < stages.size(); ++i) read_protect(stages[i], values[i]);
+        for (size_t i = 0; i < stages.size(); ++i) {
+            if (stages[i].isolate)
+                throw values[i]["isolate"].error(
+                    "is not possible for token reducers: they are called in the middle of the layers of another "
+                    "plugin");
+            read_protect(stages[i], values[i]);
+        }
     }
     return stages;
 }

@@ -4,8 +4,11 @@
 #include "host/pipeline/pipeline.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "host/base/error.hpp"
+#include "host/isolate/isolated_plugin.hpp"
+#include "host/isolate/shared_device.hpp"
 #include "host/pipeline/hooks.hpp"
 #include "host/pipeline/prompt.hpp"
 #include "host/pipeline/template.hpp"
@@ -35,13 +38,18 @@ struct ResolvedStage {
     std::string plugin;
     ComponentConfig config;
     std::string source;  ///< Where its settings are from, for messages.
+    std::optional<isolate::IsolateOptions> isolate;
 };
 
 class StageResolver {
   public:
     StageResolver(const Recipe& recipe, const Checkpoint& checkpoint, std::vector<std::filesystem::path> folders,
-                  TrustPolicy trust)
-        : recipe_(recipe), checkpoint_(checkpoint), folders_(std::move(folders)), trust_(std::move(trust)) {}
+                  TrustPolicy trust, isolate::IsolateOptions isolate = {})
+        : recipe_(recipe),
+          checkpoint_(checkpoint),
+          folders_(std::move(folders)),
+          trust_(std::move(trust)),
+          isolate_(std::move(isolate)) {}
 
     ResolvedStage stage(const char* name, const StageManifest& manifest) const {
         const auto found = recipe_.stages.find(name);
@@ -54,8 +62,7 @@ class StageResolver {
         resolved.config.config = stage_config(stage, checkpoint_.config(), manifest.options);
         resolved.source = (checkpoint_.folder() / "config.json").string() + " through the recipe '" + recipe_.name +
                           "'" + (manifest.options != "{}" ? " and the manifest's options" : "");
-        resolved.config.model = checkpoint_.config().dump();
-        resolved.config.preprocessor = checkpoint_.preprocessor();
+        finish(resolved, name, manifest);
         return resolved;
     }
 
@@ -65,26 +72,40 @@ class StageResolver {
         resolved.plugin = manifest.plugin;
         resolved.config.config = manifest.options;
         resolved.source = "the manifest's options";
-        resolved.config.model = checkpoint_.config().dump();
-        resolved.config.preprocessor = checkpoint_.preprocessor();
+        finish(resolved, "", manifest);
         return resolved;
     }
 
     template <typename Stage>
     std::unique_ptr<Stage> create(const ResolvedStage& stage) const {
-        const auto plugin = find_plugin(folders_, stage.plugin, trust_);
+        auto plugin = stage.isolate
+                          ? find_plugin(folders_, stage.plugin,
+                                        [&](const std::filesystem::path& file) {
+                                            return isolate::IsolatedPlugin::open(file, *stage.isolate, trust_);
+                                        })
+                          : find_plugin(folders_, stage.plugin, trust_);
         try {
-            return std::make_unique<Stage>(plugin, stage.config);
+            return std::make_unique<Stage>(std::move(plugin), stage.config);
         } catch (const Error& error) {
             throw Error(error.code(), error.what() + ("; its settings come from " + stage.source));
         }
     }
 
   private:
+    void finish(ResolvedStage& resolved, const char* name, const StageManifest& manifest) const {
+        resolved.config.model = checkpoint_.config().dump();
+        resolved.config.preprocessor = checkpoint_.preprocessor();
+        if (!manifest.isolate) return;
+        resolved.isolate = isolate_;
+        resolved.isolate->stage = name;
+        resolved.isolate->time_limit = std::chrono::milliseconds(std::llround(manifest.time_limit_s * 1000));
+    }
+
     const Recipe& recipe_;
     const Checkpoint& checkpoint_;
     std::vector<std::filesystem::path> folders_;
     TrustPolicy trust_;
+    isolate::IsolateOptions isolate_;
 };
 
 }  // namespace
@@ -99,18 +120,39 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
         pipeline->budget_ = choose_by_budget(pipeline->manifest_.budget);
         pipeline->manifest_.token_reducers = pipeline->budget_.reducers;
     }
+    pipeline->prepare_isolation(options);
     pipeline->create_stages(options);
     if (pipeline->manifest_.budget.given()) check_budget_fits(pipeline->budget_, *pipeline);
-    const auto& m = pipeline->manifest_;
     pipeline->device_ =
-        options.device ? options.device
-                       : open_device(m.device, {m.dtype, m.weights, static_cast<int>(m.threads), m.kv, m.weight_rules});
+        options.device ? options.device : open_device(pipeline->manifest_.device, pipeline->device_options());
+    if (pipeline->arena_) pipeline->device_ = isolate::share_tensors(pipeline->device_, pipeline->arena_);
     pipeline->check_types();
     if (options.load_weights) {
         if (!options.encoder_only) pipeline->check_plan(pipeline->plan(options.first));
         pipeline->load(options);
     }
     return pipeline;
+}
+
+DeviceOptions Pipeline::device_options() const {
+    const auto& m = manifest_;
+    return {m.dtype, m.weights, static_cast<int>(m.threads), m.kv, m.weight_rules};
+}
+
+void Pipeline::prepare_isolation(const OpenOptions& options) {
+    const auto& m = manifest_;
+    std::vector<const StageManifest*> stages = {&m.vision_encoder, &m.connector, &m.backbone};
+    for (const auto& post : m.post_processors) stages.push_back(&post);
+    if (std::none_of(stages.begin(), stages.end(), [](const StageManifest* stage) { return stage->isolate; })) return;
+    if (options.device)
+        throw failed_precondition(
+            "an isolated plugin computes in a process of its own, which cannot use the device that this command brings "
+            "along; take \"isolate\" out of the manifest");
+    if (m.device != "cpu")
+        throw failed_precondition("\"isolate\" works on the CPU only, and the device is '" + m.device +
+                                  "': memory of a GPU is not shared with other processes; take \"isolate\" away, or "
+                                  "compute on the CPU");
+    arena_ = isolate::SharedArena::create();
 }
 
 void Pipeline::create_stages(const OpenOptions& options) {
@@ -122,7 +164,10 @@ void Pipeline::create_stages(const OpenOptions& options) {
     recipe_ = find_recipe(recipe_folders(folders), wanted, (checkpoint_->folder() / "config.json").string());
     check_covered(recipe_, checkpoint_->config());
 
-    const StageResolver resolver(recipe_, *checkpoint_, folders, host_trust().at_least(manifest_.trust));
+    isolate::IsolateOptions isolated;
+    isolated.arena = arena_;
+    isolated.device = device_options();
+    const StageResolver resolver(recipe_, *checkpoint_, folders, host_trust().at_least(manifest_.trust), isolated);
     const auto noted = [&](const char* name, const StageManifest& manifest) {
         auto stage = resolver.stage(name, manifest);
         stage_configs_ += stage.config.config + "\n";
@@ -179,8 +224,13 @@ void Pipeline::check_reducers() const {
             const int32_t layers = site == VLM_SITE_BACKBONE_LAYER ? text.layers : vision.layers;
             if (reducer->needs(run, site, -1, layers) == 0) continue;
             acts = true;
+            const bool in_layers = site == VLM_SITE_BACKBONE_LAYER || site == VLM_SITE_ENCODER_LAYER;
             const uint32_t offered = site == VLM_SITE_BACKBONE_LAYER ? text.sites : vision.sites | host_sites;
             const auto& owner = site == VLM_SITE_BACKBONE_LAYER ? backbone_->plugin() : encoder_->plugin();
+            if (in_layers && owner.isolated())
+                throw failed_precondition(reducer->plugin().id() + " works " + site_name(site) + ", but " + owner.id() +
+                                          " is isolated, and a reducer cannot be called from another process; take "
+                                          "\"isolate\" away, or the reducer");
             if ((offered >> site & 1u) == 0)
                 throw failed_precondition(reducer->plugin().id() + " works " + site_name(site) + ", but " + owner.id() +
                                           " offers no hook there");
@@ -228,7 +278,8 @@ std::shared_ptr<PackedCache> Pipeline::open_packed_cache(const WeightStore& stor
     constexpr uint64_t kWorthwhile = uint64_t{64} << 20;
     const auto folder = packed_cache_folder(manifest_.packed_cache, checkpoint_->folder());
     std::string layout = device_->packing();
-    if (folder.empty() || layout.empty() || store.total_bytes() < kWorthwhile) return nullptr;
+    // Isolated plugins pack in their own processes, which may not write files.
+    if (arena_ || folder.empty() || layout.empty() || store.total_bytes() < kWorthwhile) return nullptr;
     // Plugins decide which tensors become which layers, by configuration and options.
     const auto add_plugin = [&](const Plugin& plugin) {
         std::error_code ignored;

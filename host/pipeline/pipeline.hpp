@@ -61,6 +61,9 @@ struct OpenOptions {
     FirstQuestion first;                                ///< Refused before weights are read when it does not fit.
 };
 
+namespace isolate {
+class SharedArena;
+}
 class Session;
 
 /** An opened pipeline. Immutable; sessions of different threads may run at once. */
@@ -81,6 +84,9 @@ class Pipeline {
 
     /** What the manifest's budget chose; empty name: it has none. */
     const BudgetChoice& budget() const { return budget_; }
+
+    /** Tensors that isolated plugins see, and what calls into them have cost; NULL when no plugin is isolated. */
+    isolate::SharedArena* shared_memory() const { return arena_.get(); }
 
     /** Exchanges the token reducers, with the checks of open(). Not while anything runs; when a check fails, nothing
      * has changed. For measurements that share the weights. */
@@ -111,6 +117,9 @@ class Pipeline {
     void create_stages(const OpenOptions& options);
     void check_types() const;
     void check_reducers() const;
+    /** Makes the memory that isolated plugins share, if there are any. */
+    void prepare_isolation(const OpenOptions& options);
+    DeviceOptions device_options() const;
     void load(const OpenOptions& options);
     /** NULL where packed weights are not to be kept. */
     std::shared_ptr<PackedCache> open_packed_cache(const WeightStore& store) const;
@@ -120,6 +129,7 @@ class Pipeline {
     BudgetChoice budget_;
     std::vector<std::filesystem::path> folders_;  ///< Where plugins are looked for.
     std::unique_ptr<Checkpoint> checkpoint_;
+    std::shared_ptr<isolate::SharedArena> arena_;
     std::shared_ptr<Device> device_;
     std::vector<std::unique_ptr<WeightsService>> weights_;  ///< Tensors and tokenizers that components may have kept.
     std::map<std::string, int64_t> stage_bytes_;

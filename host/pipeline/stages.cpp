@@ -90,9 +90,12 @@ VisionEncoder::VisionEncoder(std::shared_ptr<const Plugin> plugin, const Compone
 VisionEncoder::Plan VisionEncoder::plan(int width, int height) const {
     auto theirs = abi_struct<vlm_vision_plan>();
     const vlm_status status = api_.plan(handle_, width, height, &theirs);
-    if (status != VLM_STATUS_OK)
+    if (status != VLM_STATUS_OK) {
+        const std::string why = plugin().take_failure();
         throw Error(status, plugin().id() + ": cannot take an image of " + std::to_string(width) + " x " +
-                                std::to_string(height) + " pixels (" + status_name(status) + ")");
+                                std::to_string(height) + " pixels" + (why.empty() ? "" : ": " + why) + " (" +
+                                status_name(status) + ")");
+    }
     if (theirs.pixel_ndim < 1 || theirs.pixel_ndim > VLM_MAX_DIMS || theirs.feature_rows < 0 ||
         theirs.layout == nullptr)
         throw broken(plugin(), "VLM-P-17", "plans an image without a usable shape or layout");
@@ -116,7 +119,7 @@ Tensor VisionEncoder::preprocess(Run& run, const Image& image, const std::string
     theirs.height = image.height;
     theirs.pixels = image.pixels.data();
     theirs.source = source.c_str();
-    Tensor pixels(VLM_DTYPE_F32, plan.pixel_shape);
+    Tensor pixels(VLM_DTYPE_F32, plan.pixel_shape, plugin().memory());
     check(run, api_.preprocess(handle_, context(run), &theirs, pixels.abi()), "preprocess");
     return pixels;
 }
@@ -335,7 +338,7 @@ std::vector<Backbone::Output> Backbone::run(Run& run, std::span<const Request> r
         if (rows < 0) throw broken(plugin(), "VLM-P-17", "plans " + std::to_string(rows) + " output rows");
         if (rows > 0) {
             outputs[i].rows = Tensor(VLM_DTYPE_F32, {rows, description_.output_size}, device);
-            outputs[i].row_of_output = Tensor(VLM_DTYPE_I32, {rows});
+            outputs[i].row_of_output = Tensor(VLM_DTYPE_I32, {rows}, plugin().memory());
             request.output = outputs[i].rows.abi();
             request.row_of_output = requests[i].logits == VLM_LOGITS_ALL ? outputs[i].row_of_output.abi() : nullptr;
         }

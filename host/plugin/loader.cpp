@@ -123,6 +123,17 @@ std::shared_ptr<const Plugin> Plugin::open(const std::filesystem::path& path, co
     }
     auto& library =
         checked ? load_sealed(std::move(checked->library), path) : load_library(std::filesystem::absolute(path), path);
+    auto plugin = negotiate(library, path, range);
+    if (checked) check_identity(*checked, path, plugin->id(), plugin->version(), trust.mode);
+    return plugin;
+}
+
+std::shared_ptr<const Plugin> Plugin::open_descriptor(int descriptor, const std::filesystem::path& path) {
+    return negotiate(load_library("/proc/self/fd/" + std::to_string(descriptor), path), path, {});
+}
+
+std::shared_ptr<Plugin> Plugin::negotiate(boost::dll::shared_library& library, const std::filesystem::path& path,
+                                          const AbiRange& range) {
     const auto entry = reinterpret_cast<vlm_plugin_entry_fn>(
         &library.get<vlm_status(const vlm_host_info*, const vlm_plugin**, char*, uint64_t)>(VLM_PLUGIN_ENTRY_SYMBOL));
 
@@ -162,8 +173,11 @@ std::shared_ptr<const Plugin> Plugin::open(const std::filesystem::path& path, co
     if (result->capabilities_.empty()) result->capabilities_ = "{}";
     if (member(*plugin, &vlm_plugin::get_interface) == nullptr)
         throw invalid_argument(path.string() + ": the plugin '" + result->id_ + "' has no get_interface");
-    if (checked) check_identity(*checked, path, result->id_, result->version_, trust.mode);
     return result;
+}
+
+const vlm_host_info& Plugin::host() const {
+    return host_info({});
 }
 
 const void* Plugin::find_interface(const std::string& id) const {

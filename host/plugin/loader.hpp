@@ -14,7 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "host/base/tensor.hpp"
 #include "host/trust/policy.hpp"
+
+namespace boost::dll {
+class shared_library;
+}
 
 namespace vlm {
 
@@ -24,14 +29,24 @@ struct AbiRange {
     uint32_t max = VLM_ABI_VERSION;
 };
 
-/** A loaded plugin: its identity (checked, owned copies) and its interfaces. Lives until the process ends. */
+/** A loaded plugin: its identity (checked, owned copies) and its interfaces. Lives until the process ends. The plugin
+ * may also be in a process of its own (host/isolate/isolated_plugin.hpp); whoever calls its tables sees no difference.
+ */
 class Plugin {
   public:
+    virtual ~Plugin() = default;
+    Plugin(const Plugin&) = delete;
+    Plugin& operator=(const Plugin&) = delete;
+
     /** Opens `path` and negotiates. Throws NOT_FOUND (no such file), UNAUTHENTICATED (the trust policy refuses it; none
      * of its code has run), INVALID_ARGUMENT (not a library, not a plugin, broken identity) or UNIMPLEMENTED (no common
      * ABI version); each message names the file. */
     static std::shared_ptr<const Plugin> open(const std::filesystem::path& path, const AbiRange& range = {},
                                               const TrustPolicy& trust = host_trust());
+
+    /** Loads the library in `descriptor`, which somebody else has checked and keeps open; messages name `path`. Throws
+     * as open. */
+    static std::shared_ptr<const Plugin> open_descriptor(int descriptor, const std::filesystem::path& path);
 
     const std::filesystem::path& path() const { return path_; }
     const std::string& id() const { return id_; }
@@ -46,13 +61,27 @@ class Plugin {
     uint32_t abi_version() const { return abi_version_; }
 
     /** The table of `id` ("vlm.connector/1"), or NULL. Its header is checked: a size or version of 0 throws. */
-    const void* find_interface(const std::string& id) const;
+    virtual const void* find_interface(const std::string& id) const;
 
-  private:
+    /** What its components are created with. */
+    virtual const vlm_host_info& host() const;
+    /** Whether it runs in a process of its own. */
+    virtual bool isolated() const { return false; }
+    /** Memory for tensors on the CPU that only this plugin and the host touch. */
+    virtual const Allocator& memory() const { return Allocator::cpu(); }
+    /** Why the last call of this thread failed, when the plugin had no error sink to say it; told once. */
+    virtual std::string take_failure() const { return {}; }
+
+  protected:
     Plugin() = default;
     std::filesystem::path path_;
     std::string id_, name_, vendor_, version_, license_, url_, capabilities_;
     uint32_t abi_version_ = 0;
+
+  private:
+    /** Asks a loaded library who it is. */
+    static std::shared_ptr<Plugin> negotiate(boost::dll::shared_library& library, const std::filesystem::path& path,
+                                             const AbiRange& range);
     const vlm_plugin* plugin_ = nullptr;
 };
 

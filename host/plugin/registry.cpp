@@ -17,13 +17,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool is_library(const fs::path& path) {
+    return path.extension() == ".so" && fs::is_regular_file(path);
+}
+
+}  // namespace
+
 fs::path executable_folder() {
     std::error_code error;
     const fs::path executable = fs::read_symlink("/proc/self/exe", error);
     return error ? fs::path(".") : executable.parent_path();
 }
 
-/** Where libvlmhost lies, or the program that it is linked into: an application may lie anywhere. */
 fs::path library_folder() {
     Dl_info info{};
     static const char here = 0;
@@ -32,12 +37,6 @@ fs::path library_folder() {
     const fs::path file = fs::canonical(info.dli_fname, error);
     return error ? executable_folder() : file.parent_path();
 }
-
-bool is_library(const fs::path& path) {
-    return path.extension() == ".so" && fs::is_regular_file(path);
-}
-
-}  // namespace
 
 std::vector<fs::path> plugin_folders(const std::vector<fs::path>& first) {
     std::vector<fs::path> folders = first;
@@ -81,6 +80,11 @@ std::vector<fs::path> libraries_in(const fs::path& folder) {
 
 std::shared_ptr<const Plugin> find_plugin(const std::vector<fs::path>& folders, const std::string& id,
                                           const TrustPolicy& trust) {
+    return find_plugin(folders, id, [&](const fs::path& file) { return Plugin::open(file, {}, trust); });
+}
+
+std::shared_ptr<const Plugin> find_plugin(const std::vector<fs::path>& folders, const std::string& id,
+                                          const PluginOpener& open) {
     std::vector<fs::path> files;
     for (const auto& folder : folders) {
         if (is_library(folder)) {
@@ -99,7 +103,7 @@ std::shared_ptr<const Plugin> find_plugin(const std::vector<fs::path>& folders, 
     std::string refused;
     for (const auto& file : files) {
         try {
-            auto plugin = Plugin::open(file, {}, trust);
+            auto plugin = open(file);
             if (plugin->id() == id) return plugin;
             others.insert(plugin->id());
         } catch (const Error& error) {

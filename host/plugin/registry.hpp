@@ -3,6 +3,7 @@
  */
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,11 @@
 #include "host/plugin/loader.hpp"
 
 namespace vlm {
+
+/** Where the running program lies. */
+std::filesystem::path executable_folder();
+/** Where libvlmhost lies, or the program that it is linked into: an application may lie anywhere. */
+std::filesystem::path library_folder();
 
 /** Folders where plugins are looked for, in order: `first`, then $VLM_PLUGIN_PATH (ignored with raised privileges),
  * then `plugins` beside the executable, then `lib/vlm/plugins` of the installation. */
@@ -26,5 +32,11 @@ std::vector<std::filesystem::path> libraries_in(const std::filesystem::path& fol
  * lists what was found; UNAUTHENTICATED what `trust` refused, when the plugin may be among that. */
 std::shared_ptr<const Plugin> find_plugin(const std::vector<std::filesystem::path>& folders, const std::string& id,
                                           const TrustPolicy& trust = host_trust());
+
+/** Opens one library file. */
+using PluginOpener = std::function<std::shared_ptr<const Plugin>(const std::filesystem::path& file)>;
+/** As above, with files opened by `open` (in processes of their own, host/isolate/isolated_plugin.hpp). */
+std::shared_ptr<const Plugin> find_plugin(const std::vector<std::filesystem::path>& folders, const std::string& id,
+                                          const PluginOpener& open);
 
 }  // namespace vlm

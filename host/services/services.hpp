@@ -27,6 +27,7 @@ class WeightsService {
 
     const vlm_weights& abi() const { return abi_; }
     const std::string& folder() const { return folder_; }
+    const std::vector<std::string>& prefixes() const { return prefixes_; }
 
     /** The tokenizer in a sub-folder of the checkpoint; kept. */
     const Tokenizer& tokenizer(const std::string& sub_folder);

@@ -18,7 +18,7 @@ for name in vlmhost vlmhost-plugins vlmhost-dev vlmhost-models; do
     echo "$name: $(dpkg-deb -f "$package" Depends)"
 done
 depends=$(dpkg-deb -f "$WORK"/packages/vlmhost_*.deb Depends)
-for library in libc6 libpng16-16 libsodium23; do
+for library in libc6 libpng16-16 libsodium23 libseccomp2; do
     case $depends in *$library*) ;; *) echo "vlmhost does not depend on $library, but on: $depends"; exit 1 ;; esac
 done
 . "$(dirname "$0")/try.sh"

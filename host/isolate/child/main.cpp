@@ -1,0 +1,49 @@
+/** @file main.cpp
+ *  `vlm-plugin-host`: the process that one isolated plugin runs in. Started by the host and by nobody else.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <thread>
+
+#include "host/base/error.hpp"
+#include "host/isolate/child/server.hpp"
+
+namespace {
+
+/** A plugin that computes without end does not see that its host is gone; this thread does. */
+void leave_with_host(int socket) {
+    pollfd waiting{socket, POLLRDHUP, 0};
+    while (poll(&waiting, 1, -1) < 0 && errno == EINTR) {
+    }
+    _exit(0);
+}
+
+}  // namespace
+
+int main() {
+    int type = 0;
+    socklen_t size = sizeof(type);
+    if (getsockopt(vlm::isolate::kSocket, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET) {
+        std::fputs("vlm-plugin-host runs one isolated plugin for vlmhost, which starts it; see docs/isolation.md\n",
+                   stderr);
+        return 2;
+    }
+    fcntl(vlm::isolate::kSocket, F_SETFD, FD_CLOEXEC);
+    const rlimit no_core{0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    try {
+        vlm::isolate::Server server{vlm::isolate::Descriptor(vlm::isolate::kSocket)};
+        std::thread(leave_with_host, vlm::isolate::kSocket).detach();
+        server.run();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "vlm-plugin-host: %s\n", error.what());
+        _exit(1);
+    }
+    _exit(0);  // no destructors: the plugin's threads may still run
+}

@@ -1,0 +1,68 @@
+/** @file post_on_command.c
+ *  Does to its process what the first prompt says: what isolation has to hold. With any other prompt it is sound.
+ */
+#define PROCESS obeying_process
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sound_post.h"
+
+static void forgive(int number) {
+    (void)number;
+}
+
+/** Lets a refused system call end the process without the host's handler hearing of it. */
+static void block_reports(void) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static void obey(const char* command, const vlm_run_context* run) {
+    struct sigaction own = {.sa_handler = forgive};
+    volatile int* nowhere = NULL;
+    if (strcmp(command, "crash") == 0) *nowhere = 1;
+    if (strcmp(command, "abort") == 0) abort();
+    if (strcmp(command, "exit") == 0) exit(7);
+    if (strcmp(command, "socket") == 0) socket(AF_INET, SOCK_STREAM, 0);
+    if (strcmp(command, "open") == 0) open("/dev/null", O_RDONLY);
+    if (strcmp(command, "create") == 0) open("created-by-torture", O_WRONLY | O_CREAT, 0600);
+    if (strcmp(command, "fork") == 0) fork();
+    if (strcmp(command, "exec") == 0) execl("/bin/true", "true", (char*)NULL);
+    if (strcmp(command, "kill the host") == 0) kill(getppid(), SIGKILL);
+    if (strcmp(command, "rename") == 0) rename("a", "b");
+    if (strcmp(command, "own handler") == 0) sigaction(SIGSYS, &own, NULL);
+    if (strcmp(command, "blocked") == 0) block_reports();
+    if (strcmp(command, "close") == 0)
+        for (int fd = 3; fd < 64; ++fd) close(fd);
+    if (strcmp(command, "babble") == 0)
+        for (int fd = 3; fd < 64; ++fd)
+            if (write(fd, "x", 1) == 1) break;
+    while (strcmp(command, "loop") == 0 || strcmp(command, "close") == 0) {
+    }
+    while (strcmp(command, "wait") == 0 && run->is_cancelled(run->host) == 0) usleep(1000);
+    if (strcmp(command, "print") == 0) printf("printed by a plugin\n"), fflush(stdout);
+    if (strcmp(command, "report") == 0) {
+        run->log(run->host, VLM_LOG_WARNING, "about to finish");
+        run->progress(run->host, 3, 4);
+    }
+}
+
+static vlm_status obeying_process(vlm_component* component, const vlm_run_context* run, const vlm_post_input* input,
+                                  vlm_emit_json_fn emit, void* sink) {
+    if (input->prompt_count > 0) {
+        char command[32];
+        snprintf(command, sizeof command, "%.*s", (int)input->prompts[0].size, input->prompts[0].data);
+        obey(command, run);
+        if (strcmp(command, "fail") == 0) {
+            run->error(run->host, VLM_STATUS_OUT_OF_RANGE, "was told to fail");
+            return VLM_STATUS_OUT_OF_RANGE;
+        }
+    }
+    return sound_process(component, run, input, emit, sink);
+}
