@@ -41,9 +41,10 @@ std::pair<Descriptor, Descriptor> Channel::pair() {
 
 bool Channel::wait(short events, const Patience& patience) const {
     pollfd waiting{socket_.get(), events, 0};
-    const int ready = poll(&waiting, 1, patience ? kWaitMs : -1);
-    if (patience) patience();
-    return ready >= 0 || errno == EINTR;
+    const int ready = poll(&waiting, 1, kWaitMs);
+    const bool waited = ready >= 0 || errno == EINTR;
+    patience();
+    return waited;
 }
 
 bool Channel::send_packet(const void* header, const char* data, uint64_t size, const Patience& patience) {
@@ -52,9 +53,9 @@ bool Channel::send_packet(const void* header, const char* data, uint64_t size, c
     message.msg_iov = parts;
     message.msg_iovlen = 2;
     while (true) {
-        if (sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
+        if (sendmsg(socket_.get(), &message, MSG_NOSIGNAL | (patience ? MSG_DONTWAIT : 0)) >= 0) return true;
         if (errno != EAGAIN && errno != EINTR) return false;
-        if (!wait(POLLOUT, patience)) return false;
+        if (patience && !wait(POLLOUT, patience)) return false;
     }
 }
 
@@ -89,10 +90,10 @@ int64_t Channel::receive_packet(void* header, const Patience& patience) {
     message.msg_iov = parts;
     message.msg_iovlen = 2;
     while (true) {
-        const ssize_t got = recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        const ssize_t got = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC | (patience ? MSG_DONTWAIT : 0));
         if (got >= 0) return got;
         if (errno != EAGAIN && errno != EINTR) return 0;
-        if (!wait(POLLIN, patience)) return 0;
+        if (patience && !wait(POLLIN, patience)) return 0;
     }
 }
 

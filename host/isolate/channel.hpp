@@ -32,6 +32,11 @@ enum class Op : uint32_t {
     process,
 };
 
+/** Whether a call shows the plugin something of a user: from then on its process opens no files. */
+inline bool shows_data(Op op) {
+    return op == Op::preprocess || op == Op::encode || op == Op::connect || op == Op::run || op == Op::process;
+}
+
 /** What a message is. */
 enum class Kind : uint32_t {
     call = 1,  ///< Host to plugin: `code` is the Op.
@@ -59,7 +64,8 @@ class Channel {
     /** Two connected sockets. @throws Error RESOURCE_EXHAUSTED. */
     static std::pair<Descriptor, Descriptor> pair();
 
-    /** Called between waits of at most 10 ms; throws to give up. */
+    /** Called between waits of at most 10 ms; throws to give up. Without it the system waits, in no more than the one
+     * call: `poll` is refused to a process that may open no files. */
     using Patience = std::function<void()>;
     /** False when the other end is gone. An empty `patience` waits without end. */
     bool send(const Message& message, const Patience& patience = {});

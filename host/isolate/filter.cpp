@@ -5,6 +5,7 @@
 
 #include <asm/prctl.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -19,6 +20,7 @@
 #include <memory>
 
 #include "host/base/error.hpp"
+#include "host/isolate/arena.hpp"
 
 namespace vlm::isolate {
 namespace {
@@ -37,6 +39,8 @@ class Filter {
         if (!context_) throw unavailable(ENOMEM);
         check(seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, 1));
         check(seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));  // a tree instead of a list
+        // Calls of another architecture (int 0x80): the end of the process and not, as usual, of one thread.
+        check(seccomp_attr_set(context_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS));
     }
     template <typename... Conditions>
     void allow(int call, Conditions... conditions) {
@@ -93,7 +97,6 @@ void allow_computing(Filter& filter) {
                            SCMP_SYS(restart_syscall),
                            SCMP_SYS(sched_yield),
                            SCMP_SYS(sched_getaffinity),
-                           SCMP_SYS(sched_setaffinity),
                            SCMP_SYS(getcpu),
                            SCMP_SYS(getpid),
                            SCMP_SYS(gettid),
@@ -109,6 +112,10 @@ void allow_computing(Filter& filter) {
         filter.allow(call);
     // Not the handler that reports violations.
     filter.allow(SCMP_SYS(rt_sigaction), SCMP_A0(SCMP_CMP_NE, SIGSYS));
+    // The calling thread's only: no other process is to be slowed down.
+    filter.allow(SCMP_SYS(sched_setaffinity), SCMP_A0(SCMP_CMP_EQ, 0));
+    // Watching for the end of the host.
+    filter.allow(SCMP_SYS(epoll_wait));
     // To itself only: abort() and pthread_kill().
     filter.allow(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
     // Threads, not processes. The flags of clone3 lie in memory, where no filter sees them; glibc then takes clone.
@@ -152,6 +159,21 @@ void report_violations_to(StatusPage& page) {
     action.sa_sigaction = on_violation;
     action.sa_flags = SA_SIGINFO;
     sigaction(SIGSYS, &action, nullptr);
+}
+
+void separate_from_other_processes() {
+    // Any rule at all makes a domain, and no domain sees outside itself; this one repeats what the filter says.
+    landlock_ruleset_attr rules{};
+    rules.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+                              LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                              LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                              LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                              LANDLOCK_ACCESS_FS_MAKE_BLOCK;
+    const Descriptor ruleset(static_cast<int>(syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0)));
+    if (ruleset.get() < 0) return;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0)
+        throw Error(VLM_STATUS_UNAVAILABLE,
+                    std::string("this system cannot separate a plugin's process: ") + std::strerror(errno));
 }
 
 void install_filter(FilterStep step) {

@@ -19,6 +19,10 @@ struct StatusPage {
     std::atomic<uint32_t> violation;  ///< Written by the process: number of the refused system call, plus one.
 };
 
+/** Denies this thread, and those that it starts, a look into other processes: until `load` the plugin reads files, and
+ * `/proc/PID/mem` is one. Uses Landlock; does nothing where the kernel has none. */
+void separate_from_other_processes();
+
 /** The two steps. */
 enum class FilterStep { loading, running };
 

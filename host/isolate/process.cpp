@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,11 +153,15 @@ Process::~Process() {
 
 void Process::spawn(Descriptor socket) {
     const std::string program = plugin_host_program().string();
+    // An application without standard streams has others at their numbers.
+    const Descriptor source(fcntl(socket.get(), F_DUPFD_CLOEXEC, kSocket + 1));
+    const bool silent = fcntl(STDERR_FILENO, F_GETFD) < 0;
     SpawnActions actions;
     posix_spawn_file_actions_addopen(actions.get(), STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (silent) posix_spawn_file_actions_addopen(actions.get(), STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     // What a plugin prints (VLM-P-11) must not get among the host's answers.
     posix_spawn_file_actions_adddup2(actions.get(), STDERR_FILENO, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(actions.get(), socket.get(), kSocket);
+    posix_spawn_file_actions_adddup2(actions.get(), source.get(), kSocket);
     posix_spawn_file_actions_addclosefrom_np(actions.get(), kSocket + 1);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
@@ -173,6 +179,7 @@ void Process::spawn(Descriptor socket) {
         pid_ = -1;
         throw Error(VLM_STATUS_UNAVAILABLE, program + ": cannot be started: " + std::strerror(error));
     }
+    handle_ = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
 }
 
 void Process::say_hello(const LaunchSpec& spec) {
@@ -193,12 +200,14 @@ Answer Process::call(Op op, std::string body, const vlm_run_context* run) {
     page(status_).cancelled = 0;
     Watch watch(*this, run);
     const Channel::Patience patience = [&] { watch(); };
+    if (shows_data(op)) confine();
     const uint32_t flags = run != nullptr && run->tap != nullptr ? kTapsWanted : 0;
     if (!channel_->send({Kind::call, flags, static_cast<int64_t>(op), std::move(body)}, patience)) throw lost();
     Message message;
     while (true) {
         try {
             if (!channel_->receive(message, patience)) throw lost();
+            watch();  // a process that never stops talking leaves nothing to wait for
             if (message.kind == Kind::reply) {
                 Reader reader(message.body);
                 Answer answer;
@@ -206,6 +215,7 @@ Answer Process::call(Op op, std::string body, const vlm_run_context* run) {
                 answer.error_code = reader.get<vlm_status>();
                 answer.error_text = reader.text();
                 answer.body = reader.text();
+                if (op == Op::load && answer.status == VLM_STATUS_OK) confine();
                 return answer;
             }
             hear(message, run, patience);
@@ -238,8 +248,7 @@ void Process::hear(const Message& message, const vlm_run_context* run, const Cha
         std::vector<int64_t> shape(reader.count(sizeof(int64_t)));
         for (auto& size : shape) size = reader.get<int64_t>();
         const std::string_view data = reader.text();
-        if (shape.size() > VLM_MAX_DIMS ||
-            static_cast<uint64_t>(element_count(shape) * dtype_bytes(dtype)) != data.size())
+        if (shape.size() > VLM_MAX_DIMS || byte_size(shape, dtype) != data.size())
             throw data_loss("its process showed a tensor whose shape and size differ");
         tensor.view.data = const_cast<char*>(data.data());
         tensor.view.device = {VLM_DEVICE_CPU, 0};
@@ -252,6 +261,21 @@ void Process::hear(const Message& message, const vlm_run_context* run, const Cha
     } else {
         throw data_loss("its process sent something that is no answer");
     }
+}
+
+void Process::confine() {
+    if (confined_) return;
+    // The process installs its filters itself, and a plugin may have undermined the second one while it was loaded.
+    // This limit comes from outside, and only a privileged process could raise it again.
+    const rlimit none{0, 0};
+    if (prlimit(pid_, RLIMIT_NOFILE, &none, nullptr) != 0) {
+        const int error = errno;
+        end();
+        throw ProcessLost(
+            VLM_STATUS_UNAVAILABLE,
+            std::string("cannot be kept from opening files, and its process was ended: ") + std::strerror(error));
+    }
+    confined_ = true;
 }
 
 ProcessLost Process::lost() {
@@ -271,7 +295,11 @@ ProcessLost Process::lost() {
 
 int Process::end() {
     if (pid_ < 0) return -1;
-    kill(pid_, SIGKILL);
+    // By its handle: the number may belong to another process when the application lets the system reap children.
+    if (handle_.get() >= 0)
+        syscall(SYS_pidfd_send_signal, handle_.get(), SIGKILL, nullptr, 0);
+    else
+        kill(pid_, SIGKILL);
     int status = 0;
     pid_t found = 0;
     while ((found = waitpid(pid_, &status, 0)) < 0 && errno == EINTR) {

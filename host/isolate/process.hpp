@@ -80,6 +80,8 @@ class Process {
     void spawn(Descriptor socket);
     void say_hello(const LaunchSpec& spec);
     void hear(const Message& message, const vlm_run_context* run, const Channel::Patience& patience);
+    /** Takes the right to open files from the process, for good. @throws ProcessLost where that is not possible. */
+    void confine();
     /** Why the process is gone. */
     ProcessLost lost();
     /** Kills it and waits. Returns the status of waitpid, or -1 when somebody else has taken it. */
@@ -91,6 +93,8 @@ class Process {
     std::unique_ptr<Channel> channel_;
     RemoteIdentity identity_;
     int pid_ = -1;
+    Descriptor handle_;      ///< Of the process; -1 on systems without pidfd.
+    bool confined_ = false;  ///< It can open no more files.
 };
 
 }  // namespace vlm::isolate

@@ -21,14 +21,12 @@ namespace {
 thread_local std::string failure_of_this_thread;
 
 /** Passes on what the plugin wrote into its error sink. */
-vlm_status pass_on(const Answer& answer, const vlm_run_context* run) {
-    if (!answer.error_text.empty()) {
-        if (run != nullptr)
-            run->error(run->host, answer.error_code, answer.error_text.c_str());
-        else
-            failure_of_this_thread = answer.error_text;
-    }
-    return answer.status;
+void pass_on(const Answer& answer, const vlm_run_context* run) {
+    if (answer.error_text.empty()) return;
+    if (run != nullptr)
+        run->error(run->host, answer.error_code, answer.error_text.c_str());
+    else if (answer.status != VLM_STATUS_OK)
+        failure_of_this_thread = answer.error_text;
 }
 
 }  // namespace

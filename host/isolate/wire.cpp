@@ -12,12 +12,14 @@ namespace {
 
 constexpr uint32_t kMostBlocks = 1u << 20;
 
-uint64_t byte_size(const vlm_tensor_view& view) {
-    return static_cast<uint64_t>(element_count({view.shape, static_cast<size_t>(view.ndim)}) *
-                                 dtype_bytes(dtype_of(view)));
-}
-
 }  // namespace
+
+uint64_t byte_size(std::span<const int64_t> shape, uint32_t dtype) {
+    int64_t bytes = 0;
+    if (__builtin_mul_overflow(element_count(shape), dtype_bytes(dtype), &bytes))
+        throw resource_exhausted("a tensor of shape " + shape_text(shape) + " cannot exist");
+    return static_cast<uint64_t>(bytes);
+}
 
 void Writer::layout(const vlm_token_layout* value) {
     put<uint8_t>(value != nullptr ? 1 : 0);
@@ -69,7 +71,7 @@ void TensorSender::put(Writer& writer, const vlm_tensor* tensor, bool written) {
     if (view.device.device_type != VLM_DEVICE_CPU || view.strides != nullptr || view.ndim < 0 ||
         view.ndim > VLM_MAX_DIMS)
         throw invalid_argument("isolated plugins take compact tensors on the CPU only");
-    const uint64_t size = byte_size(view);
+    const uint64_t size = byte_size({view.shape, static_cast<size_t>(view.ndim)}, dtype_of(view));
     auto* const data = static_cast<std::byte*>(view.data) + view.byte_offset;
     auto place = arena_.place_of(data, size);
     if (!place) {
@@ -114,7 +116,7 @@ vlm_tensor* TensorReceiver::take(Reader& reader) {
     tensor.view.ndim = static_cast<int32_t>(dims);
     tensor.view.dtype = {static_cast<uint8_t>(dtype >> 16), static_cast<uint8_t>(dtype & 0xFFFFu), 1};
     tensor.view.shape = taken.shape.data();
-    tensor.view.data = const_cast<std::byte*>(bytes(place, byte_size(tensor.view)));
+    tensor.view.data = const_cast<std::byte*>(bytes(place, byte_size({taken.shape.data(), dims}, dtype)));
     return &tensor;
 }
 

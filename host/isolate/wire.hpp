@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -21,6 +22,9 @@
 #include "host/isolate/arena.hpp"
 
 namespace vlm::isolate {
+
+/** Bytes of a compact tensor. @throws Error RESOURCE_EXHAUSTED when no machine could hold it. */
+uint64_t byte_size(std::span<const int64_t> shape, uint32_t dtype);
 
 /** Appends. */
 class Writer {

@@ -40,10 +40,10 @@ struct GenerationOptions {
 struct StageManifest {
     std::string plugin;
     std::string options = "{}";  ///< JSON object.
-    bool isolate = false;        ///< In a process of its own; see host/isolate.
-    double time_limit_s = 300;   ///< Of one call, when isolated.
     double protect = 0;          ///< Reducers: tokens with this share of pixels on edges must not be dropped; 0: off.
     bool given = false;
+    bool isolate = false;       ///< In a process of its own; see host/isolate.
+    double time_limit_s = 300;  ///< Of one call, when isolated.
 };
 
 /** Second readings of rows that the model doubted; see host/pipeline/reread.hpp. */

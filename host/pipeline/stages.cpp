@@ -137,7 +137,9 @@ std::vector<Features> VisionEncoder::encode(Run& run, std::span<const Tensor> pi
         auto& f = features[i];
         f.rows = Tensor(dtype, {plan.feature_rows, description_.hidden_size}, device);
         if (plan.pooled_rows > 0) f.pooled = Tensor(dtype, {plan.pooled_rows, description_.pooled_size}, device);
-        f.map.row_of_position = Tensor(VLM_DTYPE_I32, {plan.feature_rows}, device);
+        // The host follows these numbers: an isolated plugin must not be able to change them after they were checked.
+        const bool shared = plugin().isolated();
+        f.map.row_of_position = Tensor(VLM_DTYPE_I32, {plan.feature_rows}, shared ? Allocator::cpu() : device);
         f.map.sizes = Tensor(VLM_DTYPE_F32, {plan.feature_rows}, device);
         f.layout = plan.layout;
         outputs[i] = abi_struct<vlm_vision_output>();
@@ -338,7 +340,7 @@ std::vector<Backbone::Output> Backbone::run(Run& run, std::span<const Request> r
         if (rows < 0) throw broken(plugin(), "VLM-P-17", "plans " + std::to_string(rows) + " output rows");
         if (rows > 0) {
             outputs[i].rows = Tensor(VLM_DTYPE_F32, {rows, description_.output_size}, device);
-            outputs[i].row_of_output = Tensor(VLM_DTYPE_I32, {rows}, plugin().memory());
+            outputs[i].row_of_output = Tensor(VLM_DTYPE_I32, {rows});
             request.output = outputs[i].rows.abi();
             request.row_of_output = requests[i].logits == VLM_LOGITS_ALL ? outputs[i].row_of_output.abi() : nullptr;
         }

@@ -3,7 +3,8 @@
  */
 #include "sound_post.h"
 
+static volatile int* volatile nowhere;  // the pointer is volatile too: compilers leave out what cannot be meant
+
 __attribute__((constructor)) static void fall(void) {
-    volatile int* nowhere = NULL;
     *nowhere = 1;
 }

@@ -1,9 +1,11 @@
 /** @file post_on_command.c
  *  Does to its process what the first prompt says: what isolation has to hold. With any other prompt it is sound.
  */
+#define _GNU_SOURCE
 #define PROCESS obeying_process
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,9 +25,17 @@ static void block_reports(void) {
     socket(AF_INET, SOCK_STREAM, 0);
 }
 
+/** Asks as a 32-bit program would, where other numbers are other calls. */
+static void call_otherwise(void) {
+#if defined(__x86_64__)
+    __asm__ volatile("int $0x80" : : "a"(20L) : "memory");
+#endif
+    abort();
+}
+
 static void obey(const char* command, const vlm_run_context* run) {
     struct sigaction own = {.sa_handler = forgive};
-    volatile int* nowhere = NULL;
+    volatile int* volatile nowhere = NULL;
     if (strcmp(command, "crash") == 0) *nowhere = 1;
     if (strcmp(command, "abort") == 0) abort();
     if (strcmp(command, "exit") == 0) exit(7);
@@ -34,10 +44,13 @@ static void obey(const char* command, const vlm_run_context* run) {
     if (strcmp(command, "create") == 0) open("created-by-torture", O_WRONLY | O_CREAT, 0600);
     if (strcmp(command, "fork") == 0) fork();
     if (strcmp(command, "exec") == 0) execl("/bin/true", "true", (char*)NULL);
-    if (strcmp(command, "kill the host") == 0) kill(getppid(), SIGKILL);
+    if (strcmp(command, "signal another") == 0) kill(1, 0);
     if (strcmp(command, "rename") == 0) rename("a", "b");
     if (strcmp(command, "own handler") == 0) sigaction(SIGSYS, &own, NULL);
     if (strcmp(command, "blocked") == 0) block_reports();
+    if (strcmp(command, "call otherwise") == 0) call_otherwise();
+    if (strcmp(command, "slow the host") == 0) sched_setaffinity(getpid() - 1, 0, NULL);
+    while (strcmp(command, "flood") == 0) run->progress(run->host, 1, 2);
     if (strcmp(command, "close") == 0)
         for (int fd = 3; fd < 64; ++fd) close(fd);
     if (strcmp(command, "babble") == 0)
@@ -45,7 +58,7 @@ static void obey(const char* command, const vlm_run_context* run) {
             if (write(fd, "x", 1) == 1) break;
     while (strcmp(command, "loop") == 0 || strcmp(command, "close") == 0) {
     }
-    while (strcmp(command, "wait") == 0 && run->is_cancelled(run->host) == 0) usleep(1000);
+    while (strcmp(command, "wait") == 0 && run->is_cancelled(run->host) == 0) sched_yield();
     if (strcmp(command, "print") == 0) printf("printed by a plugin\n"), fflush(stdout);
     if (strcmp(command, "report") == 0) {
         run->log(run->host, VLM_LOG_WARNING, "about to finish");

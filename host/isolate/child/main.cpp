@@ -2,13 +2,15 @@
  *  `vlm-plugin-host`: the process that one isolated plugin runs in. Started by the host and by nobody else.
  */
 #include <fcntl.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <string>
 #include <thread>
 
 #include "host/base/error.hpp"
@@ -16,10 +18,11 @@
 
 namespace {
 
-/** A plugin that computes without end does not see that its host is gone; this thread does. */
-void leave_with_host(int socket) {
-    pollfd waiting{socket, POLLRDHUP, 0};
-    while (poll(&waiting, 1, -1) < 0 && errno == EINTR) {
+/** A plugin that computes without end does not see that its host is gone; this thread does. By epoll: `poll` is refused
+ * to a process that may open no files. */
+void leave_with_host(int watch) {
+    epoll_event event{};
+    while (epoll_wait(watch, &event, 1, -1) < 0 && errno == EINTR) {
     }
     _exit(0);
 }
@@ -38,8 +41,15 @@ int main() {
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     try {
+        vlm::isolate::separate_from_other_processes();
         vlm::isolate::Server server{vlm::isolate::Descriptor(vlm::isolate::kSocket)};
-        std::thread(leave_with_host, vlm::isolate::kSocket).detach();
+        const int watch = epoll_create1(EPOLL_CLOEXEC);
+        epoll_event end{};
+        end.events = EPOLLRDHUP;
+        if (watch < 0 || epoll_ctl(watch, EPOLL_CTL_ADD, vlm::isolate::kSocket, &end) != 0)
+            throw vlm::Error(VLM_STATUS_UNAVAILABLE,
+                             std::string("the host cannot be watched: ") + std::strerror(errno));
+        std::thread(leave_with_host, watch).detach();
         server.run();
     } catch (const std::exception& error) {
         std::fprintf(stderr, "vlm-plugin-host: %s\n", error.what());

@@ -29,11 +29,6 @@ std::unique_ptr<Served> serve_kind(const std::string& kind, const void* table) {
     throw unimplemented("'" + kind + "' cannot be isolated");
 }
 
-/** Whether the call shows the plugin something of a user. */
-bool reads_data(Op op) {
-    return op == Op::preprocess || op == Op::encode || op == Op::connect || op == Op::run || op == Op::process;
-}
-
 }  // namespace
 
 Server::Server(Descriptor socket) : channel_(std::move(socket)) {
@@ -86,7 +81,7 @@ vlm_status Server::serve(Message& call, RunOfCall& run, Writer& result) {
     if (op == Op::create) return create(arguments);
     if (!component_) throw failed_precondition("there is no component yet");
     if (op == Op::load) return load(arguments, run.context());
-    if (reads_data(op)) confine();
+    if (shows_data(op)) confine();
     TensorReceiver tensors(*arena_);
     ServedCall served{op, arguments, result, tensors, run.context()};
     return component_->call(served);

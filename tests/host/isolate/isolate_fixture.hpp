@@ -30,7 +30,8 @@ class Isolate : public testing::Test {
     }
     static size_t open_files() {
         size_t count = 0;
-        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) count += entry.path().empty() ? 0 : 1;
+        for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+            count += entry.path().empty() ? 0 : 1;
         return count;
     }
     /** Children that run, or that nobody has waited for. */
