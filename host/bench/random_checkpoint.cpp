@@ -124,6 +124,12 @@ void write_text(const fs::path& path, const std::string& text) {
     file.keep();
 }
 
+void write_configuration(const ModelShape& shape, const fs::path& folder) {
+    write_text(folder / "config.json", config_json(shape));
+    write_text(folder / "preprocessor_config.json", preprocessor_json(shape));
+    write_text(folder / "tokenizer.json", tokenizer_json(shape));
+}
+
 void write_weights(const fs::path& path, const std::vector<ShapeTensor>& tensors, const std::string& header,
                    int64_t total, const WriteProgress& progress, const std::function<bool()>& cancelled) {
     NewFile file(path);
@@ -150,7 +156,7 @@ void write_weights(const fs::path& path, const std::vector<ShapeTensor>& tensors
 
 fs::path ensure_checkpoint(const ModelShape& shape, const fs::path& parent, const WriteProgress& progress,
                            const std::function<bool()>& cancelled) {
-    const fs::path folder = parent / (shape.name + "-v" + std::to_string(kVersion));
+    const fs::path folder = parent / (shape.name + "-v" + std::to_string(kVersion + shape.revision));
     const auto tensors = tensors_of(shape);
     int64_t total = 0;
     const std::string header = header_of(tensors, total);
@@ -168,11 +174,26 @@ fs::path ensure_checkpoint(const ModelShape& shape, const fs::path& parent, cons
         throw resource_exhausted(folder.string() + ": " + shape.name + " takes " + std::to_string(bytes >> 20) +
                                  " MiB and the disk has " + std::to_string(space.available >> 20) +
                                  " MiB left; choose another folder with --checkpoints or a smaller shape");
-    write_text(folder / "config.json", config_json(shape));
-    write_text(folder / "preprocessor_config.json", preprocessor_json(shape));
-    write_text(folder / "tokenizer.json", tokenizer_json(shape));
+    write_configuration(shape, folder);
     write_weights(weights, tensors, header, total, progress, cancelled);
     return folder;
+}
+
+void write_hollow_checkpoint(const ModelShape& shape, const fs::path& folder) {
+    int64_t total = 0;
+    const std::string header = header_of(tensors_of(shape), total);
+    const uint64_t header_bytes = header.size();
+    write_configuration(shape, folder);
+    const fs::path weights = folder / "model.safetensors";
+    NewFile file(weights);
+    file.write(&header_bytes, sizeof(header_bytes));
+    file.write(header.data(), header.size());
+    file.keep();
+    std::error_code error;
+    fs::resize_file(weights, sizeof(header_bytes) + header_bytes + static_cast<uint64_t>(total), error);
+    if (error)
+        throw resource_exhausted(weights.string() + ": a hole of " + std::to_string(total >> 20) +
+                                 " MiB cannot be made here (" + error.message() + ")");
 }
 
 }  // namespace vlm::bench

@@ -24,4 +24,9 @@ std::filesystem::path ensure_checkpoint(const ModelShape& shape, const std::file
                                         const WriteProgress& progress = {},
                                         const std::function<bool()>& cancelled = {});
 
+/** Writes a shape's checkpoint into `folder` with a hole where the weights are: they read as zeros and take no room on
+ *  file systems that know holes. For whoever looks at shapes only.
+ *  @throws Error PERMISSION_DENIED or RESOURCE_EXHAUSTED when it cannot be written. */
+void write_hollow_checkpoint(const ModelShape& shape, const std::filesystem::path& folder);
+
 }  // namespace vlm::bench

@@ -117,7 +117,7 @@ std::string preprocessor_json(const ModelShape& s) {
     w.begin_object();
     const bool intern = s.tower == TowerKind::intern;
     if (s.tower == TowerKind::qwen2) {
-        constexpr int64_t kLeast = 56 * 56, kMost = 28 * 28 * 1280;
+        constexpr int64_t kLeast = 56 * 56, kMost = 28 * 28 * 16384;  // of the Hub's files, not of the class
         w.member("image_processor_type", "Qwen2VLImageProcessor").member("min_pixels", kLeast);
         w.member("max_pixels", kMost).member("patch_size", s.patch_size).member("merge_size", 2);
         w.member("temporal_patch_size", 2);

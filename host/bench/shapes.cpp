@@ -98,6 +98,7 @@ ModelShape qwen2_vl_2b() {
     ModelShape s;
     s.name = "qwen2-vl-2b";
     s.description = "Qwen2-VL-2B: native resolution, M-RoPE";
+    s.revision = 1;  // Pages up to the 16384 tokens of the Hub's files.
     s.tower = TowerKind::qwen2;
     s.vision_hidden = 1280;
     s.vision_intermediate = 5120;

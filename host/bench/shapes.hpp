@@ -18,6 +18,7 @@ enum class TowerKind { clip, intern, qwen2 };
 struct ModelShape {
     std::string name;
     std::string description;  ///< One line for people.
+    int revision = 0;         ///< Goes up when what is written for this shape alone changes.
 
     TowerKind tower = TowerKind::clip;
     int64_t vision_hidden = 0, vision_intermediate = 0, vision_layers = 0, vision_heads = 0;

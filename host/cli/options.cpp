@@ -52,7 +52,8 @@ po::options_description pipeline_options() {
     auto add = options.add_options();
     add("manifest", po::value<std::string>(), "JSON manifest that names the parts (docs/manifest.md)");
     add("model", po::value<std::string>(),
-        "checkpoint folder as downloaded (config.json, *.safetensors, tokenizer.json)");
+        "checkpoint folder as downloaded (config.json, *.safetensors, tokenizer.json); with --manifest, instead of the "
+        "folder that it names");
     add("device", po::value<std::string>(), "cpu, cuda or cuda:N");
     add("dtype", po::value<std::string>(), "f32 (reference numbers), bf16, or auto");
     add("weights", po::value<std::string>(), "f32, f16, bf16, int8, int4 or auto");
@@ -91,16 +92,16 @@ void apply_trust(const po::variables_map& options) {
 }
 
 Manifest manifest_from(const po::variables_map& options) {
-    const bool has_manifest = options.contains("manifest");
-    if (has_manifest == options.contains("model"))
-        throw invalid_argument("give either --manifest FILE or --model FOLDER; see --help");
-    Manifest manifest = has_manifest ? Manifest::from_file(options["manifest"].as<std::string>())
-                                     : Manifest::for_model(options["model"].as<std::string>());
+    if (!options.contains("manifest") && !options.contains("model"))
+        throw invalid_argument("give --manifest FILE, --model FOLDER or both; see --help");
+    Manifest manifest = options.contains("manifest") ? Manifest::from_file(options["manifest"].as<std::string>())
+                                                     : Manifest::for_model(options["model"].as<std::string>());
     apply_options(options, manifest);
     return manifest;
 }
 
 void apply_options(const po::variables_map& options, Manifest& manifest) {
+    if (options.contains("model")) manifest.model = options["model"].as<std::string>();
     if (options.contains("device")) manifest.device = options["device"].as<std::string>();
     if (options.contains("dtype")) manifest.dtype = options["dtype"].as<std::string>();
     if (options.contains("weights")) manifest.weights = options["weights"].as<std::string>();

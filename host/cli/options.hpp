@@ -30,8 +30,8 @@ po::options_description trust_options();
 /** Makes the trust policy of this process as strict as those options say. */
 void apply_trust(const po::variables_map& options);
 
-/** The manifest that the options mean. Throws INVALID_ARGUMENT when neither or both of --manifest and --model are
- * given. */
+/** The manifest that the options mean: of --manifest, with the checkpoint of --model when both are given. Throws
+ * INVALID_ARGUMENT when neither is. */
 Manifest manifest_from(const po::variables_map& options);
 
 /** Sets what the options say in a manifest that came from elsewhere. */

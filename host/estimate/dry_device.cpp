@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct DryDevice::Table {
     double element_bytes = 2;
     double cache_element_bytes = 2;
     double packed_bytes = 0;
+    bool four_bits = false;
+    std::string stage;  ///< That loads its weights.
+    std::map<std::string, double> stage_weights;
     mutable std::mutex mutex;
 };
 
@@ -71,6 +75,7 @@ vlm_status keep(const vlm_compute* self, const vlm_tensor* source, uint32_t to, 
     Table& table = table_of(self);
     const std::lock_guard lock(table.mutex);
     table.packed_bytes += static_cast<double>(kept->bytes);
+    table.stage_weights[table.stage] += static_cast<double>(elements(source));
     *tensor = &kept.release()->tensor;
     return VLM_STATUS_OK;
 }
@@ -84,7 +89,15 @@ void release(const vlm_compute*, vlm_tensor* tensor) {
 struct DryLinear {
     int64_t in = 0;
     int64_t out = 0;
+    double bytes = 0;
 };
+
+/** 4 bits are for the backbone without its output layer. */
+double stored_element(const Table& table, uint32_t flags) {
+    const bool keep = (flags & VLM_LINEAR_KEEP_PRECISION) != 0;
+    const bool other_stage = !table.stage.empty() && table.stage != "backbone";
+    return table.four_bits && (keep || other_stage) ? weight_element_bytes("int8") : table.element_bytes;
+}
 
 vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm_linear** linear) {
     auto layer = std::make_unique<DryLinear>();
@@ -97,7 +110,10 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
     }
     Table& table = table_of(self);
     const std::lock_guard lock(table.mutex);
-    table.packed_bytes += static_cast<double>(layer->in * layer->out) * table.element_bytes;
+    layer->bytes =
+        static_cast<double>(layer->in) * static_cast<double>(layer->out) * stored_element(table, spec->flags);
+    table.packed_bytes += layer->bytes;
+    table.stage_weights[table.stage] += static_cast<double>(layer->in) * static_cast<double>(layer->out);
     *linear = reinterpret_cast<vlm_linear*>(layer.release());
     return VLM_STATUS_OK;
 }
@@ -114,7 +130,7 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context*, const vlm_lin
     Table& table = table_of(self);
     const std::lock_guard lock(table.mutex);
     table.work.linear_flops += 2 * rows * weights;
-    table.work.weight_bytes += weights * table.element_bytes;
+    table.work.weight_bytes += layer.bytes;
     return VLM_STATUS_OK;
 }
 
@@ -229,9 +245,9 @@ double DryDevice::weight_element_bytes() const {
 double weight_element_bytes(const std::string& weights) {
     if (weights == "f32") return 4;
     if (weights == "bf16" || weights == "f16" || weights == "auto" || weights.empty()) return 2;
-    if (weights == "int8") return 1;
-    if (weights == "int4") return 0.5;
-    throw invalid_argument("weights '" + weights + "' are none; known: f32, bf16, int8, int4, auto");
+    if (weights == "int8") return 8.25 / 8;
+    if (weights == "int4") return 4.5 / 8;
+    throw invalid_argument("weights '" + weights + "' are none; known: f32, f16, bf16, int8, int4, auto");
 }
 
 DryDevice::DryDevice(const std::string& dtype, const std::string& weights)
@@ -240,6 +256,7 @@ DryDevice::DryDevice(const std::string& dtype, const std::string& weights)
     vlm_compute& t = table_->compute;
     t = *cpu_.table();
     table_->element_bytes = estimate::weight_element_bytes(weights == "auto" && wide ? "f32" : weights);
+    table_->four_bits = weights == "int4";
     table_->cache_element_bytes = wide ? 4 : 2;
     t.keep = keep;
     t.release = release;
@@ -276,6 +293,25 @@ const vlm_compute* DryDevice::compute() const {
 DeviceCounters DryDevice::counters() const {
     const std::lock_guard lock(table_->mutex);
     return {table_->work.flops(), static_cast<int64_t>(table_->packed_bytes), cpu_.counters().peak_scratch_bytes};
+}
+
+void DryDevice::begin_stage(LoadingStage stage) {
+    const std::lock_guard lock(table_->mutex);
+    table_->stage = stage.name;
+}
+
+double DryDevice::stage_weights(const std::string& stage) const {
+    const std::lock_guard lock(table_->mutex);
+    const auto found = table_->stage_weights.find(stage);
+    return found != table_->stage_weights.end() ? found->second : 0;
+}
+
+double DryDevice::weight_element(const std::string& stage) const {
+    return table_->four_bits && stage != "backbone" ? weight_element_bytes("int8") : table_->element_bytes;
+}
+
+double DryDevice::cache_element() const {
+    return table_->cache_element_bytes;
 }
 
 Work DryDevice::work() const {

@@ -27,14 +27,17 @@ struct Work {
     Work operator-(const Work& before) const;
 };
 
-/** Bytes of one element of a packed weight: "f32" 4, "bf16" 2, "int8" 1, "int4" 0.5; "auto" and "f16": 2.
+/** Bytes of one element of a packed weight: "f32" 4, "bf16" 2, "int8" 8.25 bits, "int4" 4.5 bits (with the scales of
+ * their groups); "auto" and "f16": 2.
  *  @throws Error INVALID_ARGUMENT for another name. */
 double weight_element_bytes(const std::string& weights);
 
 /** The counting device. */
 class DryDevice final : public Device {
   public:
-    /** `weights` as in the manifest; activations and keys have 2 bytes unless `dtype` is "f32". */
+    /** `weights` as in the manifest; activations and keys have 2 bytes unless `dtype` is "f32". With "int4", output
+     * layers and the stages before the backbone have 8 bits, as on the devices that compute; `weights_of` is not looked
+     * at. */
     DryDevice(const std::string& dtype, const std::string& weights);
     ~DryDevice() override;
     DryDevice(const DryDevice&) = delete;
@@ -47,8 +50,15 @@ class DryDevice final : public Device {
     double weight_element_bytes() const override;
     std::string description() const override { return "dry run: work is counted, nothing is computed"; }
 
+    void begin_stage(LoadingStage stage) override;
+
     Work work() const;
     void reset_peak() { cpu_.reset_statistics(); }
+    /** Number of weights that a stage has packed or kept, biases left out; 0 for stages that there are none of. */
+    double stage_weights(const std::string& stage) const;
+    /** Bytes of an element of a stage's packed weights, output layers apart, and of cached keys and values. */
+    double weight_element(const std::string& stage) const;
+    double cache_element() const;
 
     struct Table;
 

@@ -77,7 +77,8 @@ const Machine& machine_of(const std::string& name) {
         if (machine.name == name) return machine;
         names += (names.empty() ? "" : ", ") + machine.name;
     }
-    throw invalid_argument("no preset '" + name + "'; known: " + names + "; or give --device-peak and --bandwidth");
+    throw invalid_argument("no preset '" + name + "'; known: " + names +
+                           ", here (measured); or give --device-peak and --device-bandwidth");
 }
 
 double seconds(const Work& work, const Machine& machine) {
@@ -109,6 +110,7 @@ Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_
     const auto tokens = visual.encode(pictures, "", nullptr);
     stages.connect = work_of(device) - before - stages.encode;
     stages.visual_tokens = tokens.front()->layout.tokens();
+    stages.visual_scratch_bytes = device.counters().peak_scratch_bytes;
 
     const auto& text = pipeline.backbone().description();
     const bool in_sequence = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
@@ -141,58 +143,31 @@ Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_
     return stages;
 }
 
-Work text_prefill(const Pipeline& pipeline, int64_t tokens) {
+TextWork text_work(const Pipeline& pipeline, int64_t tokens) {
     if (pipeline.backbone().description().output != VLM_OUTPUT_LOGITS || tokens < 1) return {};
     OneRun one(pipeline);
+    Device& device = pipeline.device();
+    auto* dry = dynamic_cast<DryDevice*>(&device);
+    if (dry != nullptr) dry->reset_peak();
+    TextWork work;
     const Segment text{std::vector<int32_t>(static_cast<size_t>(tokens), 1), -1, 0, tokens};
-    const Work before = work_of(pipeline.device());
-    const auto context = pipeline.backbone().create_context(one.run, tokens);
-    const Backbone::Request request{context.get(), {&text, 1}, {}, VLM_LOGITS_LAST};
-    pipeline.backbone().run(one.run, {&request, 1}, pipeline.device().allocator());
-    return work_of(pipeline.device()) - before;
+    Work before = work_of(device);
+    const auto context = pipeline.backbone().create_context(one.run, tokens + 1);
+    const Backbone::Request prefill{context.get(), {&text, 1}, {}, VLM_LOGITS_LAST};
+    pipeline.backbone().run(one.run, {&prefill, 1}, device.allocator());
+    work.prefill = work_of(device) - before;
+    if (dry != nullptr) work.scratch_bytes = device.counters().peak_scratch_bytes;
+    before = work_of(device);
+    const Segment next{{1}, -1, 0, 1};
+    const Backbone::Request decode{context.get(), {&next, 1}, {}, VLM_LOGITS_LAST};
+    pipeline.backbone().run(one.run, {&decode, 1}, device.allocator());
+    work.decode = work_of(device) - before;
+    return work;
 }
 
-std::vector<Fusion> compare_fusion(const Pipeline& pipeline, const Stages& stages, int width, int height) {
-    const auto& text = pipeline.backbone().description();
-    if (text.output != VLM_OUTPUT_LOGITS || text.hidden_size <= 0) return {};
-    constexpr double kLatents = 64, kEvery = 4, kPatch = 30;
-    const auto d = static_cast<double>(text.hidden_size);
-    const auto words = static_cast<double>(stages.text_tokens);
-    const auto layers = static_cast<double>(text.layers);
-    const double pixels = 3.0 * width * height;
-    const auto kv_token = static_cast<double>(text.kv_bytes_per_token);
-    const auto reading = [&](double tokens) { return text_prefill(pipeline, std::llround(tokens)).flops(); };
-    const double limit = text.max_positions > 0 ? static_cast<double>(text.max_positions) : INFINITY;
-    const auto checked = [&](double tokens) { return tokens <= limit ? reading(tokens) : NAN; };
-    const double tower = stages.encode.flops() + stages.connect.flops();
-
-    std::vector<Fusion> kinds;
-    const bool inside = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
-    const double visual = inside ? static_cast<double>(stages.visual_tokens) : static_cast<double>(stages.feature_rows);
-    kinds.push_back(
-        {"projection",
-         inside ? "as this model: its visual tokens in the sequence" : "all features of this tower in the sequence",
-         visual, words + visual, tower, checked(words + visual), (words + visual) * kv_token,
-         pixels / std::max(1.0, visual * d)});
-
-    // A block per `kEvery` layers: q and out on words, k and v on latents, scores and sums, and a gated MLP on words.
-    const double memory = inside ? kLatents : static_cast<double>(stages.visual_tokens);
-    const double blocks = std::max(1.0, std::floor(layers / kEvery));
-    const double dense_per_word = (reading(2) - reading(1)) / layers;  // of one layer, one word more
-    const double cross =
-        blocks * (words * (4 * d * d + dense_per_word * 2 / 3) + memory * 4 * d * d + words * memory * 4 * d);
-    kinds.push_back({"cross-attention",
-                     inside ? "64 latents per picture, a gated block before every 4th layer"
-                            : "as this model: its latents beside the sequence",
-                     memory, words, tower, checked(words) + (inside ? cross : stages.prefill.flops() - reading(words)),
-                     words * kv_token + blocks * memory * kv_token / layers, pixels / (memory * d)});
-
-    const double rows = std::ceil(height / kPatch), columns = std::ceil(width / kPatch);
-    const double patches = rows * (columns + 1);
-    kinds.push_back({"early fusion", "patches of 30 x 30 pixels and a newline per row, one linear layer, no tower",
-                     patches, words + patches, rows * columns * 2 * 3 * kPatch * kPatch * d, checked(words + patches),
-                     (words + patches) * kv_token, pixels / (patches * d)});
-    return kinds;
+double peak_bytes(double weights, double kv, double scratch, int width, int height) {
+    constexpr double kChannels = 3, kBytes = 1 + sizeof(float);
+    return weights + kv + scratch + kChannels * kBytes * width * height;
 }
 
 std::unique_ptr<Pipeline> open_dry(Manifest manifest, OpenOptions options, std::shared_ptr<DryDevice>& device) {

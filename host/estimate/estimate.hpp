@@ -32,32 +32,27 @@ struct Stages {
     int64_t visual_tokens = 0;
     int64_t text_tokens = 0;
     int64_t feature_rows = 0;
-    int64_t kv_bytes = 0;       ///< Behind the prompt.
-    int64_t scratch_bytes = 0;  ///< Most scratch memory at once.
+    int64_t kv_bytes = 0;              ///< Behind the prompt.
+    int64_t visual_scratch_bytes = 0;  ///< Most scratch memory at once, of the stages before the backbone.
+    int64_t scratch_bytes = 0;         ///< And of all stages.
 };
 
 /** Runs one question (a grey picture of `width` x `height`, `text_tokens` of text with the markers of the prompt) and
  * notes what each stage asked of the device. */
 Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_tokens);
 
-/** Work of reading `tokens` of text alone. Empty for backbones that do not generate. */
-Work text_prefill(const Pipeline& pipeline, int64_t tokens);
-
-/** One way to bring a picture to the same language model. */
-struct Fusion {
-    std::string kind;
-    std::string how;  ///< What was assumed.
-    double visual_tokens = 0;
-    double sequence = 0;  ///< Positions that the language model holds.
-    double encode_flops = 0, prefill_flops = 0;
-    double kv_bytes = 0;
-    double compression = 0;  ///< Numbers of the picture per number that reaches the language model.
+/** What reading text alone costs. */
+struct TextWork {
+    Work prefill;
+    Work decode;                ///< One token behind it.
+    int64_t scratch_bytes = 0;  ///< Most scratch memory at once; 0 on devices that compute.
 };
 
-/** The three kinds side by side, for this pipeline's language model and tower: projection (tokens in the sequence),
- * cross-attention (64 latents, a gated block before every fourth layer) and early fusion (raw patches of 30 pixels, a
- * newline per row, no tower). */
-std::vector<Fusion> compare_fusion(const Pipeline& pipeline, const Stages& stages, int width, int height);
+/** Work of reading `tokens` of text alone. Empty for backbones that do not generate. */
+TextWork text_work(const Pipeline& pipeline, int64_t tokens);
+
+/** Peak memory of a question: weights, keys and values, scratch, and the picture as 8-bit and as f32 pixels. */
+double peak_bytes(double weights, double kv, double scratch, int width, int height);
 
 /** Opens a pipeline on a DryDevice. `device` receives it. */
 std::unique_ptr<Pipeline> open_dry(Manifest manifest, OpenOptions options, std::shared_ptr<DryDevice>& device);

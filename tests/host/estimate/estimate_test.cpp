@@ -69,12 +69,9 @@ TEST(Estimate, ReadsEveryWeightOnceToDecodeAToken) {
     const auto stages = run_stages(*dry, 97, 61, 20);
     // A dense decoder multiplies each weight with each token: 2 FLOPs and 4 bytes a weight.
     EXPECT_NEAR(stages.decode.linear_flops / 2 * 4, stages.decode.weight_bytes, 1);
-    const auto text = text_prefill(*dry, 30);
-    EXPECT_GT(text.linear_flops, 28 * stages.decode.linear_flops - 28 * 2.0 * 48 * 512 * 1.5);
-    const auto kinds = compare_fusion(*dry, stages, 97, 61);
-    ASSERT_EQ(kinds.size(), 3u);
-    EXPECT_DOUBLE_EQ(kinds[0].compression, 3.0 * 97 * 61 / (static_cast<double>(stages.visual_tokens) * 48));
-    EXPECT_LT(kinds[1].sequence, kinds[0].sequence);
+    const auto text = text_work(*dry, 30);
+    EXPECT_GT(text.prefill.linear_flops, 28 * stages.decode.linear_flops - 28 * 2.0 * 48 * 512 * 1.5);
+    EXPECT_GT(text.scratch_bytes, 0);
 }
 
 TEST(Estimate, TimeIsBoundByArithmeticOrByMemory) {
