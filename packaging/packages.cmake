@@ -14,6 +14,7 @@ install(DIRECTORY models/rx-small DESTINATION ${VLM_SHARE}/models COMPONENT mode
 install(FILES samples/medical/medical.json samples/medical/drugs.csv samples/medical/answer.gbnf samples/medical/prescription.png
         DESTINATION ${VLM_SHARE}/samples/medical COMPONENT models)
 install(DIRECTORY plugins/drug_validator/data DESTINATION ${VLM_SHARE}/plugins/drug_validator COMPONENT models FILES_MATCHING PATTERN "*.csv")
+install(DIRECTORY samples/manifests DESTINATION ${VLM_SHARE}/samples COMPONENT plugins)
 install(DIRECTORY samples/c samples/python samples/vendor_plugin DESTINATION ${VLM_SHARE}/samples COMPONENT dev
         PATTERN "__pycache__" EXCLUDE)
 

@@ -307,7 +307,7 @@ double DryDevice::stage_weights(const std::string& stage) const {
 }
 
 double DryDevice::weight_element(const std::string& stage) const {
-    return table_->four_bits && stage != "backbone" ? weight_element_bytes("int8") : table_->element_bytes;
+    return table_->four_bits && stage != "backbone" ? estimate::weight_element_bytes("int8") : table_->element_bytes;
 }
 
 double DryDevice::cache_element() const {

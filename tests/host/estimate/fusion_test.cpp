@@ -4,6 +4,7 @@
 #include "host/estimate/fusion.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 
@@ -19,7 +20,7 @@ constexpr int kWidth = 600, kHeight = 1000;
 /** A pipeline of a shape without weights, and what a question costs it. */
 struct Estimated {
     explicit Estimated(const char* shape, const char* weights = "auto")
-        : folder(fs::path(testing::TempDir()) / (std::string("hollow-") + shape + weights)) {
+        : folder(fs::path(testing::TempDir()) / ("vlm_fusion_" + std::to_string(getpid()) + shape + weights)) {
         fs::create_directories(folder);
         vlm::bench::write_hollow_checkpoint(vlm::bench::model_shape(shape), folder);
         open(folder, weights);
