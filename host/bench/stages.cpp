@@ -140,11 +140,14 @@ Stage StageBench::decode(int64_t batch, int64_t context, int64_t steps, int runs
     const VisualTokens* image = &visual_;
     Listeners quiet = listeners_;
     Run run(pipeline_.device().compute(), &quiet, nullptr, pipeline_.device().stream());
-    if (filled_ != context) contexts_.clear();
+    if (filled_ != context || room_ < steps) {
+        contexts_.clear();
+        room_ = steps;
+    }
     filled_ = context;
     while (static_cast<int64_t>(contexts_.size()) < batch) {
         run.poll();
-        auto fresh = pipeline_.backbone().create_context(run, context + steps);
+        auto fresh = pipeline_.backbone().create_context(run, context + room_);
         const Backbone::Request request{fresh.get(), segments, {&image, 1}, VLM_LOGITS_NONE};
         pipeline_.backbone().run(run, {&request, 1}, pipeline_.device().allocator());
         pipeline_.device().end_run(run.context(VLM_ABI_VERSION));

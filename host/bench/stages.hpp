@@ -67,6 +67,7 @@ class StageBench {
     VisualTokens visual_;
     std::vector<std::unique_ptr<Backbone::Context>> contexts_;
     int64_t filled_ = -1;  ///< Tokens of each context.
+    int64_t room_ = 0;     ///< Tokens that each has room for behind them.
     int64_t kv_bytes_ = 0;
 };
 

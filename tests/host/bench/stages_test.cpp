@@ -98,6 +98,15 @@ TEST_F(Bench, MeasuresEveryStage) {
     EXPECT_LT(one.flops, stages[3].flops);
 }
 
+TEST_F(Bench, DecodesMoreStepsThanTheLastTime) {
+    if (!has_plugins()) GTEST_SKIP() << "no plugins in " << VLM_PLUGIN_DIR;
+    const auto pipeline = open();
+    StageBench bench(*pipeline, make_image(60, 40, 3, 128), {});
+    EXPECT_EQ(bench.decode(1, 48, 2, 1).ms.values.size(), 2u);
+    EXPECT_EQ(bench.decode(2, 48, 9, 1).ms.values.size(), 9u);
+    EXPECT_EQ(bench.decode(1, 48, 1, 1).ms.values.size(), 1u);
+}
+
 TEST_F(Bench, ReportsAreComparedWithTheirOwnJson) {
     Report report;
     report.subject = "tiny";
