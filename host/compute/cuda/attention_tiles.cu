@@ -45,14 +45,15 @@ struct AttentionTile {
     /** Starts to copy keys and values [first, first + kTileKeys) to a stage. */
     template <class Block>
     VLM_HD void fetch(Block& block, int64_t kv_head, int64_t first, int64_t end, Bf16* stage) const {
+        // An address is needed even where nothing is read, and it has to be aligned as others: memory begins so.
+        const auto* nowhere = reinterpret_cast<const Bf16*>(reinterpret_cast<uintptr_t>(c.q) & ~uintptr_t{15});
         for (int i = block.thread(); i < kTileKeys * kColumns; i += block.threads()) {
             const int line = i / kColumns, d = i % kColumns * 8;
             const int64_t key = first + line;
             const bool exists = key < end;
             const bool has_key = exists && d < c.source.head_dim, has_value = exists && d < c.source.value_dim;
-            // An address is needed even where nothing is read.
-            const Bf16* k = has_key ? c.source.template key<Bf16>(kv_head, key) + d : static_cast<const Bf16*>(c.q);
-            const Bf16* v = has_value ? c.source.template value<Bf16>(kv_head, key) + d : static_cast<const Bf16*>(c.q);
+            const Bf16* k = has_key ? c.source.template key<Bf16>(kv_head, key) + d : nowhere;
+            const Bf16* v = has_value ? c.source.template value<Bf16>(kv_head, key) + d : nowhere;
             Bf16* to = stage + line * kLine + d;
             block.copy_async(to, k, has_key);
             block.copy_async(to + kTileElements, v, has_value);

@@ -37,6 +37,22 @@ cudaStream_t native(void* stream) {
     return static_cast<cudaStream_t>(stream);
 }
 
+/** Of all kernels the least; whether it is there says whether the others are. */
+struct Nothing {
+    static constexpr int kThreads = 32;
+    template <class Block>
+    __device__ void operator()(Block&) const {}
+};
+
+/** What CUDA says when it is asked for machine code, or PTX to compile, for the current GPU; empty: there is some. */
+std::string kernel_error() {
+    cudaFuncAttributes attributes{};
+    const cudaError_t error = cudaFuncGetAttributes(&attributes, run_body<Nothing>);
+    if (error == cudaSuccess) return {};
+    cudaGetLastError();
+    return std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error);
+}
+
 /** Pinned memory with one event per slot. */
 class Staging {
   public:
@@ -111,9 +127,9 @@ class Gpu final : public Runtime {
         check(cudaGetDeviceProperties(&properties_, ordinal), "reading the GPU's properties");
         int pools = 0;
         check(cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, ordinal), "reading the GPU's properties");
-        if (pools == 0)
-            throw Error(VLM_STATUS_UNAVAILABLE, std::string(properties_.name) +
-                                                    " has no stream-ordered memory pools, which this library needs");
+        const std::string reason =
+            why_unusable({properties_.name, properties_.major, properties_.minor, pools != 0, kernel_error()});
+        if (!reason.empty()) throw Error(VLM_STATUS_UNAVAILABLE, reason);
         check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
         check(cudaDeviceGetDefaultMemPool(&pool_, ordinal), "the memory pool");
         uint64_t keep = UINT64_MAX;
@@ -220,7 +236,13 @@ class Gpu final : public Runtime {
 }  // namespace
 
 void check_launch(const char* name) {
-    check(cudaGetLastError(), name);
+    const cudaError_t error = cudaGetLastError();
+    if (error == cudaSuccess) return;
+    // Kernels that run tell late, and the next launch hears it.
+    throw Error(VLM_STATUS_INTERNAL, std::string("launching the kernel \"") + name +
+                                         "\": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) +
+                                         "); it or a kernel before it failed, CUDA_LAUNCH_BLOCKING=1 in the "
+                                         "environment tells which");
 }
 
 std::unique_ptr<Runtime> open_runtime(int ordinal) {

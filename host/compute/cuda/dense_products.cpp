@@ -78,8 +78,10 @@ std::string key_of(const DenseProduct& p) {
     return key;
 }
 
+}  // namespace
+
 /** All that describes one product to the library. */
-struct Problem {
+struct DenseProducts::Problem {
     Description description;
     MatrixLayout a, b, c, d;
 
@@ -108,9 +110,20 @@ struct Problem {
     }
 };
 
+namespace {
+
+using Problem = DenseProducts::Problem;
+
 void set_preference(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t attribute,
                     uint32_t value) {
     check(cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof(value)), "a preference");
+}
+
+/** Whether the library has no way to do it. Some versions call strides that they have no kernel for invalid rather than
+ * unsupported. */
+bool refuses(cublasStatus_t status) {
+    return status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE ||
+           status == CUBLAS_STATUS_ARCH_MISMATCH;
 }
 
 /** Asks for the best algorithm; nothing when there is none. */
@@ -121,6 +134,9 @@ std::optional<Algorithm> ask(cublasLtHandle_t handle, const Problem& problem, co
     check(cublasLtMatmulPreferenceSetAttribute(preference.handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
                                                sizeof(workspace)),
           "a preference");
+    // Parts of a sum are added in f32, not in the type of the output.
+    set_preference(preference.handle, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                   CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
     set_preference(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.weight));
     set_preference(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.x));
     set_preference(preference.handle, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(c_of(p)));
@@ -130,9 +146,8 @@ std::optional<Algorithm> ask(cublasLtHandle_t handle, const Problem& problem, co
     const cublasStatus_t status =
         cublasLtMatmulAlgoGetHeuristic(handle, problem.description.handle, problem.a.handle, problem.b.handle,
                                        problem.c.handle, problem.d.handle, preference.handle, 1, &result, &found);
-    // Some versions call strides that they have no kernel for invalid rather than unsupported.
-    const bool none = status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE;
-    if (none || (status == CUBLAS_STATUS_SUCCESS && found == 0)) return std::nullopt;
+    if (refuses(status) || (status == CUBLAS_STATUS_SUCCESS && (found == 0 || result.state != CUBLAS_STATUS_SUCCESS)))
+        return std::nullopt;
     check(status, "choosing an algorithm");
     Algorithm algorithm;
     static_assert(sizeof(result.algo) == sizeof(algorithm.words));
@@ -178,28 +193,44 @@ DenseProducts::~DenseProducts() {
     cublasLtDestroy(handle_);
 }
 
+std::optional<Algorithm> DenseProducts::choose(const DenseProduct& p, const Problem& problem, const std::string& key) {
+    const std::scoped_lock lock(mutex_);
+    if (refused_.contains(key)) return std::nullopt;
+    std::optional<Algorithm> algorithm = cache_.find(key);
+    const bool checked = checked_.contains(key);
+    if (!algorithm || (!checked && !usable(handle_, problem, *algorithm))) {
+        algorithm = ask(handle_, problem, p, max_workspace_);
+        if (!algorithm) {
+            refused_.insert(key);
+            return std::nullopt;
+        }
+        cache_.put(key, *algorithm);
+    }
+    if (!checked) checked_.insert(key);
+    return algorithm;
+}
+
 bool DenseProducts::multiply(const DenseProduct& p, cudaStream_t stream) {
     const Problem problem(p);
-    std::optional<Algorithm> algorithm;
-    {
-        const std::scoped_lock lock(mutex_);
-        const std::string key = key_of(p);
-        algorithm = cache_.find(key);
-        const bool checked = checked_.contains(key);
-        if (!algorithm || (!checked && !usable(handle_, problem, *algorithm))) {
-            algorithm = ask(handle_, problem, p, max_workspace_);
-            if (!algorithm) return false;
-            cache_.put(key, *algorithm);
-        }
-        if (!checked) checked_.insert(key);
-    }
+    const std::string key = key_of(p);
+    const std::optional<Algorithm> algorithm = choose(p, problem, key);
+    if (!algorithm) return false;
     // A workspace of its own per call: products of several streams may run at once.
     void* workspace = nullptr;
     const auto bytes = static_cast<size_t>(algorithm->workspace_bytes);
-    if (bytes > 0 && cudaMallocAsync(&workspace, bytes, stream) != cudaSuccess) {
-        cudaGetLastError();
-        throw resource_exhausted("the GPU has no memory for the " + std::to_string(bytes) +
-                                 " bytes that a dense product works in");
+    if (bytes > 0) {
+        cudaError_t error = cudaMallocAsync(&workspace, bytes, stream);
+        if (error == cudaErrorMemoryAllocation) {
+            // What has been freed may still wait for its place in the stream.
+            cudaGetLastError();
+            cudaStreamSynchronize(stream);
+            error = cudaMallocAsync(&workspace, bytes, stream);
+        }
+        if (error != cudaSuccess) {
+            cudaGetLastError();
+            throw resource_exhausted("the GPU has no memory for the " + std::to_string(bytes) +
+                                     " bytes that a dense product works in (" + cudaGetErrorString(error) + ")");
+        }
     }
     const cublasLtMatmulAlgo_t algo = native(*algorithm);
     const float alpha = p.alpha, beta = p.residual != nullptr ? 1.0f : 0.0f;
@@ -207,6 +238,13 @@ bool DenseProducts::multiply(const DenseProduct& p, cudaStream_t stream) {
         cublasLtMatmul(handle_, problem.description.handle, &alpha, p.weight, problem.a.handle, p.x, problem.b.handle,
                        &beta, c_of(p), problem.c.handle, p.y, problem.d.handle, &algo, workspace, bytes, stream);
     if (workspace != nullptr) cudaFreeAsync(workspace, stream);
+    if (refuses(status)) {
+        // It had offered this algorithm; nothing has been enqueued.
+        cudaGetLastError();
+        const std::scoped_lock lock(mutex_);
+        refused_.insert(key);
+        return false;
+    }
     check(status, "a product");
     return true;
 }

@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 
@@ -26,13 +27,20 @@ class DenseProducts {
     /** See Runtime::multiply. */
     bool multiply(const DenseProduct& product, cudaStream_t stream);
 
+    struct Problem;
+
   private:
+    /** The algorithm for a shape; nothing when the library has none. */
+    std::optional<Algorithm> choose(const DenseProduct& product, const Problem& problem, const std::string& key);
+
     cublasLtHandle_t handle_ = nullptr;
     const size_t max_workspace_;
     std::mutex mutex_;
     HeuristicCache cache_;
     /** Shapes whose algorithm this process has asked for or checked. */
     std::unordered_set<std::string> checked_;
+    /** Shapes that the library does not take. */
+    std::unordered_set<std::string> refused_;
 };
 
 }  // namespace vlm::cuda

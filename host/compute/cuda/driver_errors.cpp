@@ -32,4 +32,23 @@ std::string why_unavailable(const DriverReport& report, int ordinal) {
     return {};
 }
 
+std::string why_unusable(const GpuReport& report) {
+    constexpr int kOldestMajor = 8;
+    const std::string gpu =
+        report.name + " (compute capability " + std::to_string(report.major) + "." + std::to_string(report.minor) + ")";
+    if (report.major < kOldestMajor)
+        return gpu + " is too old: bf16 and asynchronous copies need compute capability " +
+               std::to_string(kOldestMajor) + ".0 (Ampere) or later; choose another GPU, or use the device \"cpu\"";
+    if (!report.memory_pools)
+        return gpu +
+               " has no stream-ordered memory pools (some virtual GPUs have none), which this library needs; "
+               "choose another GPU, or use the device \"cpu\"";
+    if (!report.kernel_error.empty())
+        return gpu + ": this build of the CUDA compute library has no code that this GPU and its driver run (" +
+               report.kernel_error +
+               "); update the driver, or build with CMAKE_CUDA_ARCHITECTURES=" + std::to_string(report.major) +
+               std::to_string(report.minor);
+    return {};
+}
+
 }  // namespace vlm::cuda

@@ -20,4 +20,15 @@ struct DriverReport {
 /** One sentence with what to do, or an empty text when GPU `ordinal` can be opened. */
 std::string why_unavailable(const DriverReport& report, int ordinal);
 
+/** What is known of an opened GPU. */
+struct GpuReport {
+    std::string name;
+    int major = 0, minor = 0;  ///< Compute capability.
+    bool memory_pools = true;
+    std::string kernel_error;  ///< What CUDA said when it was asked for a kernel of this library; empty: it has it.
+};
+
+/** One sentence with what to do, or an empty text when this library's kernels run on the GPU. */
+std::string why_unusable(const GpuReport& report);
+
 }  // namespace vlm::cuda

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kHeader = "vlmhost cublaslt algorithms 1: ";
+constexpr const char* kHeader = "vlmhost cublaslt algorithms 2: ";
 /** A file that has grown beyond this is not ours. */
 constexpr uintmax_t kMaxBytes = uintmax_t{16} << 20;
 constexpr int64_t kMaxWorkspace = int64_t{1} << 30;

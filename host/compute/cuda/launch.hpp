@@ -130,7 +130,7 @@ class DeviceBlock {
 
 template <class Body>
 __global__ void __launch_bounds__(Body::kThreads) run_body(const Body body) {
-    __shared__ float reduction[32];
+    __shared__ float reduction[kReductionBytes / sizeof(float)];
     extern __shared__ __align__(16) unsigned char shared_memory[];
     DeviceBlock block(reduction, shared_memory);
     body(block);

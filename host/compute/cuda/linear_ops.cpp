@@ -125,7 +125,8 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
     product.x_stride = rows.count > 1 ? rows.rows.stride[0] : layer.in;
     dense_weights(state, queue, layer, cast, product);
     const FusedEpilogue fused = fuse_epilogue(e, y);
-    if (fused.complete) {
+    const bool nothing = layer.bias == nullptr && e.residual.data == nullptr && fused.epilogue == Epilogue::none;
+    if (fused.complete && state.dense_works && (state.fused_works || nothing)) {
         DenseProduct whole = product;
         whole.epilogue = fused.epilogue;
         whole.bias = layer.product_bias;
@@ -147,15 +148,20 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
     target.rows.stride[0] = layer.out;
     product.y = target.data;
     product.y_stride = layer.out;
-    if (queue.runtime.multiply(product, queue.stream)) {
+    if (state.dense_works && queue.runtime.multiply(product, queue.stream)) {
         launch_epilogue(queue, dtype, target, e, y);
         return;
     }
+    if (!state.few_rows_work)
+        throw Error(VLM_STATUS_INTERNAL, layer.name + ": cuBLASLt does not take " + std::to_string(product.rows) +
+                                             " rows of " + std::to_string(product.in) +
+                                             ", and the own kernel is wrong on this GPU; use the device \"cpu\"");
     if (!state.said_slow.exchange(true))
         state.log(VLM_LOG_WARNING, ("linear: cuBLASLt has no way to multiply " + std::to_string(product.rows) + " x " +
                                     std::to_string(product.in) + " by " + layer.name + " [" +
                                     std::to_string(product.out) + ", " + std::to_string(product.in) +
-                                    "]; the own kernel does it, which is slow. Other shapes are not mentioned.")
+                                    "] that can be used; the own kernel does it, which is slow. Other shapes are not "
+                                    "mentioned.")
                                        .c_str());
     LinearEpilogue none;
     none.outputs = layer.out;
@@ -165,10 +171,11 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
 
 /** Products of some size whose sides are compact along the sum, by cuBLASLt, one after another. False, and nothing of
  * use done, when they are others. */
-bool multiply_dense(const Queue& queue, uint32_t dtype, const Matmul& m) {
+bool multiply_dense(const State& state, const Queue& queue, const Matmul& m) {
     constexpr int64_t kFewestRows = 32, kFewestSums = 8, kMostProducts = 64;
-    if (m.k < kFewestSums || m.a_column != 1 || m.b_k != 1 || m.batch > kMostProducts || m.m < kFewestRows ||
-        m.n < kFewestRows || m.a_row < m.k || m.b_n < m.k || m.c_row < m.n)
+    const uint32_t dtype = state.options.activation_dtype;
+    if (!state.dense_works || m.k < kFewestSums || m.a_column != 1 || m.b_k != 1 || m.batch > kMostProducts ||
+        m.m < kFewestRows || m.n < kFewestRows || m.a_row < m.k || m.b_n < m.k || m.c_row < m.n)
         return false;
     const int64_t element = cpu::element_bytes(dtype);
     DenseProduct product;
@@ -214,9 +221,9 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         const RowLayout source = rows_of(from);
         const bool turns = layer->weight.bits != 0 && rows <= kTurnRows && uniform(source) && uniform(target) &&
                            (e.residual.data == nullptr || uniform(e.residual));
-        if (rows <= kFewRows) {
+        if (rows <= kFewRows && state.few_rows_work) {
             launch_few_rows(queue, state.options.activation_dtype, source, layer->weight, e, target);
-        } else if (turns) {
+        } else if (turns && state.few_rows_work) {
             multiply_in_turns(queue, state.options.activation_dtype, *layer, source, e, target);
         } else {
             multiply_many(state, queue, *layer, from, e, target);
@@ -266,8 +273,7 @@ vlm_status matmul(const vlm_compute* self, const vlm_run_context* run, const vlm
         m.b_n = stride(bv, along_n);
         m.c_row = stride(cv, last - 1);
         m.alpha = alpha;
-        if (!multiply_dense(queue, state.options.activation_dtype, m))
-            launch_matmul(queue, state.options.activation_dtype, m);
+        if (!multiply_dense(state, queue, m)) launch_matmul(queue, state.options.activation_dtype, m);
         state.flops += 2 * static_cast<uint64_t>(cv.elements) * static_cast<uint64_t>(m.k);
     });
 }

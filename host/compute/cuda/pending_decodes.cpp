@@ -45,10 +45,15 @@ void PendingDecodes::settle(State& state, const void* pages) {
 void PendingDecodes::flush(State& state) {
     if (!any_) return;
     const std::scoped_lock lock(mutex_);
-    std::vector<AttentionCall> calls;
-    calls.swap(calls_);
-    any_ = false;
-    if (!calls.empty()) launch(state, {state.runtime(), stream_}, calls);
+    // Until they are launched, other threads must not go past: their next operation may read what these write.
+    const struct Done {
+        PendingDecodes& self;
+        ~Done() {
+            self.calls_.clear();
+            self.any_ = false;
+        }
+    } done{*this};
+    if (!calls_.empty()) launch(state, {state.runtime(), stream_}, calls_);
 }
 
 void PendingDecodes::flush_quietly(State& state) noexcept {

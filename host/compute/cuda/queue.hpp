@@ -21,10 +21,12 @@ struct Grid {
 };
 
 inline constexpr int64_t kMaxBlocks = 0x7FFFFFFF;
-/** Shared memory that every GPU gives a block without being asked. */
-inline constexpr int64_t kMaxSharedBytes = 48 * 1024;
-/** What a block may have when it is asked for, on the smallest GPU that this library is compiled for (sm_86 of PTX). */
-inline constexpr int64_t kMaxAskedBytes = 99 * 1024;
+/** Shared memory that every block has for its reductions. */
+inline constexpr int64_t kReductionBytes = 32 * 4;
+/** Shared memory that a launch gets on every GPU without asking. */
+inline constexpr int64_t kMaxSharedBytes = 48 * 1024 - kReductionBytes;
+/** What a launch may ask for on the smallest GPU that the machine code runs on (sm_86). */
+inline constexpr int64_t kMaxAskedBytes = 99 * 1024 - kReductionBytes;
 
 inline int64_t divide_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;

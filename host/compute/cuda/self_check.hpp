@@ -1,10 +1,11 @@
 /** @file self_check.hpp
- *  What a device tries out when it is opened: whether its kernels give the same results as each other, on the GPU that
- * is there.
+ *  What a device tries out when it is opened: whether its products and its attention are right, on the GPU that is
+ * there.
  *
  *  Kernels rest on what only a GPU can show: register layouts of the tensor cores, copies that run beside the products,
  * a library's idea of rows and columns. A wrong one would give wrong answers that look like a model's. So each way to
- * compute something is compared with another on a small problem; it takes milliseconds.
+ * compute something does a small problem whose result is known, and one that fails is not used where there is another;
+ * it takes milliseconds.
  */
 #pragma once
 #include <vector>
@@ -13,12 +14,16 @@
 
 namespace vlm::cuda {
 
-/** The own kernel for few rows beside cuBLASLt, with plain and with quantised weights. Logs a warning when products in
- * f32 are rounded to TF32. @throws Error INTERNAL when the two differ by more than rounding. */
+/** Products beside those of the CPU: cuBLASLt, what it fuses, and the own kernel for few rows with weights of the
+ * activations' type, 8 and 4 bits. Sets state.dense_works, fused_works and few_rows_work and logs a warning for what is
+ * not used, and when products in f32 are rounded to TF32.
+ * @throws Error INTERNAL when neither way to multiply works, or weights cannot be quantised. */
 void check_products(State& state);
 
-/** Attention in bf16 beside the plain kernel: sets state.tiles_work and state.decodes_work, and logs a warning when a
- * kernel is not used. Does nothing in f32, or when the environment has VLM_CUDA_ATTENTION=reference. */
+/** The plain attention kernel beside the CPU, and those for bf16 beside the plain one: sets state.tiles_work and
+ * state.decodes_work, and logs a warning when a kernel is not used. In f32, or when the environment has
+ * VLM_CUDA_ATTENTION=reference, there is only the plain one.
+ * @throws Error INTERNAL when that is wrong. */
 void check_attention(State& state);
 
 /** `count` numbers of spread 1, always the same for the same seed. */

@@ -87,8 +87,10 @@ class State {
 
     /** Attention that has not been launched yet. */
     PendingDecodes pending;
-    /** Whether the kernels for bf16 have shown that they work on this GPU; see attention_check.hpp. */
+    /** Whether the attention kernels for bf16 have shown that they work on this GPU; see self_check.hpp. */
     bool tiles_work = false, decodes_work = false;
+    /** Whether ways to multiply have not shown that they do not: cuBLASLt, what it fuses, the kernel for few rows. */
+    bool dense_works = true, fused_works = true, few_rows_work = true;
 
     std::atomic<uint64_t> flops{0};
     std::string stage;                   ///< Of the pipeline, while it loads its weights.

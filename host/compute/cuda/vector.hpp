@@ -3,6 +3,9 @@
  */
 #pragma once
 #include "host/compute/cuda/element.hpp"
+#if !defined(__CUDACC__)
+#include <stdexcept>
+#endif
 
 namespace vlm::cuda {
 
@@ -11,12 +14,23 @@ struct alignas(16) Vector {
     uint32_t words[4];
 };
 
+#if !defined(__CUDACC__)
+/** What a GPU does about addresses that are not aligned. @throws std::logic_error. */
+inline void expect_aligned(const void* address) {
+    if (reinterpret_cast<uintptr_t>(address) % 16 != 0)
+        throw std::logic_error("a kernel reaches for 16 bytes at an address that is not aligned to them");
+}
+#endif
+
 /** `from` is aligned to 16 bytes. */
 VLM_HD Vector load_vector(const void* from) {
 #if defined(__CUDA_ARCH__)
     const uint4 loaded = *static_cast<const uint4*>(from);
     return {{loaded.x, loaded.y, loaded.z, loaded.w}};
 #else
+#if !defined(__CUDACC__)
+    expect_aligned(from);
+#endif
     Vector vector;
     std::memcpy(&vector, from, sizeof(vector));
     return vector;
@@ -38,6 +52,9 @@ VLM_HD void store_vector(void* to, const Vector& v) {
 #if defined(__CUDA_ARCH__)
     *static_cast<uint4*>(to) = make_uint4(v.words[0], v.words[1], v.words[2], v.words[3]);
 #else
+#if !defined(__CUDACC__)
+    expect_aligned(to);
+#endif
     std::memcpy(to, &v, sizeof(v));
 #endif
 }

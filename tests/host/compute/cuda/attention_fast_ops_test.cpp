@@ -245,7 +245,7 @@ TEST(AttentionCheck, AKernelThatIsWrongIsNotUsed) {
     set_log_sink([&](int level, std::string_view, std::string_view text) {
         if (level >= VLM_LOG_WARNING) warnings += text;
     });
-    setenv("VLM_EMULATED_BROKEN", "1", 1);
+    setenv("VLM_EMULATED_BROKEN", "tensor-cores", 1);
     Side gpu(open_target({"broken", "serial", "bf16"}));
     unsetenv("VLM_EMULATED_BROKEN");
     set_log_sink({});

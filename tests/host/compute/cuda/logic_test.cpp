@@ -102,6 +102,15 @@ TEST(CudaDriver, EveryReasonHasItsWords) {
     EXPECT_EQ(why_unavailable(two, 1), "");
 }
 
+TEST(CudaDriver, GpusThatCannotRunTheKernelsAreNamed) {
+    using cuda::why_unusable;
+    EXPECT_EQ(why_unusable({"H200", 9, 0, true, ""}), "");
+    EXPECT_THAT(why_unusable({"T4", 7, 5, true, ""}), HasSubstr("T4 (compute capability 7.5) is too old"));
+    EXPECT_THAT(why_unusable({"A16-2Q", 8, 6, false, ""}), HasSubstr("memory pools"));
+    EXPECT_THAT(why_unusable({"B200", 10, 0, true, "cudaErrorNoKernelImageForDevice"}),
+                testing::AllOf(HasSubstr("cudaErrorNoKernelImageForDevice"), HasSubstr("ARCHITECTURES=100")));
+}
+
 TEST(CudaMemory, ExhaustionSaysWhoHasIt) {
     setenv("VLM_EMULATED_ORDER", "serial", 1);
     setenv("VLM_EMULATED_MEMORY", "8388608", 1);

@@ -182,10 +182,8 @@ class CudaOps : public testing::TestWithParam<Target> {
 /** The targets of the program that this is compiled into. */
 inline std::vector<Target> targets() {
 #ifdef VLM_EMULATED_CUDA
-    return {{"serial_f32", "serial", "f32"},
-            {"serial_bf16", "serial", "bf16"},
-            {"forward_f32", "forward", "f32"},
-            {"backward_f32", "backward", "f32"}};
+    return {{"serial_f32", "serial", "f32"},     {"serial_bf16", "serial", "bf16"}, {"forward_f32", "forward", "f32"},
+            {"backward_f32", "backward", "f32"}, {"late_f32", "late", "f32"},       {"late_bf16", "late", "bf16"}};
 #else
     return {{"gpu_f32", nullptr, "f32"}, {"gpu_bf16", nullptr, "bf16"}};
 #endif

@@ -2,14 +2,15 @@
  *  A runtime whose GPU is the CPU: memory is host memory (each block of its own, filled with NaN, so that sanitizers
  * and comparisons see what a kernel should not have read), streams finish at once, dense products are plain loops.
  *
- *  VLM_EMULATED_ORDER is "serial" (default), "forward" or "backward"; VLM_EMULATED_MEMORY limits the bytes; with
- * VLM_EMULATED_BROKEN the tensor cores are wrong. Products
- * are refused where a depth is no multiple of 8, and a fused RELU where the outputs are none, so that both ways around
- * cuBLASLt are walked.
+ *  VLM_EMULATED_ORDER is "serial" (default), "forward", "backward" or "late"; VLM_EMULATED_MEMORY limits the bytes.
+ * VLM_EMULATED_BROKEN names what is wrong with the GPU: "tensor-cores", "products" (cuBLASLt), "epilogues" (what it
+ * fuses). Products are refused where a depth is no multiple of 8, and a fused RELU where the outputs are none, so that
+ * both ways around cuBLASLt are walked.
  */
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -32,7 +33,8 @@ EmulationOrder order_from_environment() {
     if (order == "forward") return EmulationOrder::forward;
     if (order == "backward") return EmulationOrder::backward;
     if (order == "serial") return EmulationOrder::serial;
-    throw invalid_argument("VLM_EMULATED_ORDER is '" + order + "', known are serial, forward, backward");
+    if (order == "late") return EmulationOrder::late;
+    throw invalid_argument("VLM_EMULATED_ORDER is '" + order + "', known are serial, forward, backward, late");
 }
 
 class EmulatedRuntime final : public Runtime {
@@ -40,7 +42,9 @@ class EmulatedRuntime final : public Runtime {
     EmulatedRuntime() : order(order_from_environment()) {
         const char* limit = std::getenv("VLM_EMULATED_MEMORY");
         if (limit != nullptr) limit_ = std::atoll(limit);
-        broken_tensor_cores = std::getenv("VLM_EMULATED_BROKEN") != nullptr;
+        const char* broken = std::getenv("VLM_EMULATED_BROKEN");
+        if (broken != nullptr) broken_ = broken;
+        broken_tensor_cores = broken_ == "tensor-cores";
     }
     ~EmulatedRuntime() override {
         for (const auto& [block, bytes] : blocks_) std::free(block);
@@ -61,23 +65,59 @@ class EmulatedRuntime final : public Runtime {
         return block;
     }
     void release(void* memory, void*) noexcept override {
-        const std::scoped_lock lock(mutex_);
-        const auto block = blocks_.find(memory);
-        if (block == blocks_.end()) std::abort();  // freed twice, or never taken
-        used_ -= block->second;
-        blocks_.erase(block);
-        std::free(memory);
+        enqueue([this, memory] {
+            const std::scoped_lock lock(mutex_);
+            const auto block = blocks_.find(memory);
+            if (block == blocks_.end()) std::abort();  // freed twice, or never taken
+            used_ -= block->second;
+            blocks_.erase(block);
+            std::free(memory);
+        });
     }
     int32_t* shared_word() override { return &word_; }
-    void upload(const void* source, void* target, int64_t bytes, void*) override { move(source, target, bytes); }
-    void download(const void* source, void* target, int64_t bytes, void*) override { move(source, target, bytes); }
-    void copy(const void* source, void* target, int64_t bytes, void*) override { move(source, target, bytes); }
-    void clear(void* target, int64_t bytes, void*) override { std::memset(target, 0, static_cast<size_t>(bytes)); }
-    void synchronize(void*) override {}
+    void upload(const void* source, void* target, int64_t bytes, void*) override {
+        const char* from = static_cast<const char*>(source);
+        enqueue([taken = std::vector<char>(from, from + bytes), target, bytes] { move(taken.data(), target, bytes); });
+    }
+    void download(const void* source, void* target, int64_t bytes, void*) override {
+        drain();
+        move(source, target, bytes);
+    }
+    void copy(const void* source, void* target, int64_t bytes, void*) override {
+        enqueue([source, target, bytes] { move(source, target, bytes); });
+    }
+    void clear(void* target, int64_t bytes, void*) override {
+        enqueue([target, bytes] { std::memset(target, 0, static_cast<size_t>(bytes)); });
+    }
+    void synchronize(void*) override { drain(); }
 
     bool multiply(const DenseProduct& p, void*) override {
         if (p.in % 8 != 0 || (p.epilogue == Epilogue::relu && p.out % 8 != 0)) return false;
+        enqueue([this, p] { multiply_now(p); });
+        return true;
+    }
+    /** Does `work` when its turn comes. */
+    void enqueue(std::function<void()> work) {
+        const std::scoped_lock lock(queue_mutex_);
+        if (order == EmulationOrder::late) {
+            waiting_.push_back(std::move(work));
+        } else {
+            work();
+        }
+    }
+
+    const EmulationOrder order;
+
+  private:
+    void drain() {
+        const std::scoped_lock lock(queue_mutex_);
+        std::vector<std::function<void()>> work;
+        work.swap(waiting_);
+        for (const auto& one : work) one();
+    }
+    void multiply_now(const DenseProduct& p) const {
         std::vector<float> x(static_cast<size_t>(p.in)), w(static_cast<size_t>(p.in * p.out));
+        const float fault = broken_ == "products" ? 2.0f : 1.0f;
         for (int64_t o = 0; o < p.out; ++o)
             for (int64_t k = 0; k < p.in; ++k)
                 w[static_cast<size_t>(o * p.in + k)] = load(p.dtype, p.weight, o * p.weight_stride + k);
@@ -87,25 +127,23 @@ class EmulatedRuntime final : public Runtime {
                 const float* row = w.data() + o * p.in;
                 float sum = 0.0f;
                 for (int64_t k = 0; k < p.in; ++k) sum += x[static_cast<size_t>(k)] * row[k];
-                sum *= p.alpha;
+                sum *= p.alpha * fault;
                 if (p.residual != nullptr) sum += load(p.dtype, p.residual, r * p.residual_stride + o);
-                if (p.bias != nullptr) sum += load(p.dtype, p.bias, o);
+                // A bias along the wrong side.
+                if (p.bias != nullptr) sum += load(p.dtype, p.bias, broken_ == "epilogues" ? r : o);
                 if (p.epilogue == Epilogue::relu) sum = activate(VLM_ACT_RELU, sum);
                 if (p.epilogue == Epilogue::gelu_tanh) sum = activate(VLM_ACT_GELU_TANH, sum);
                 store_number(p.dtype, p.y, r * p.y_stride + o, static_cast<double>(sum));
             }
         }
-        return true;
     }
-
-    const EmulationOrder order;
-
-  private:
     static void move(const void* source, void* target, int64_t bytes) {
         std::memmove(target, source, static_cast<size_t>(bytes));
     }
 
-    std::mutex mutex_;
+    std::string broken_;
+    std::mutex mutex_, queue_mutex_;
+    std::vector<std::function<void()>> waiting_;
     std::unordered_map<void*, int64_t> blocks_;
     int64_t limit_ = int64_t{1} << 40, used_ = 0;
     int32_t word_ = 0;
@@ -115,6 +153,10 @@ class EmulatedRuntime final : public Runtime {
 
 EmulationOrder emulation_order(const Runtime& runtime) {
     return static_cast<const EmulatedRuntime&>(runtime).order;
+}
+
+void enqueue(Runtime& runtime, std::function<void()> work) {
+    static_cast<EmulatedRuntime&>(runtime).enqueue(std::move(work));
 }
 
 Fibers::Fibers(int count) : fibers_(static_cast<size_t>(count)) {

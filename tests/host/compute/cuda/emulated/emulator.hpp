@@ -5,8 +5,9 @@
  *  `serial` runs every block as one thread with one lane: fast, and wrong only where a kernel's arithmetic is.
  * Kernels that need warps run as fibers here too. `forward` and `backward` run all threads of a block as fibers, one
  * after another from barrier to barrier, in rising and in falling order: a missing barrier then gives a different
- * result in one of the two, and one that some threads do not reach is reported. What this cannot show is anything of
- * the GPU itself: its arithmetic units, memory order between blocks, launch limits, speed.
+ * result in one of the two, and one that some threads do not reach is reported. `late` is `serial`, but nothing that
+ * is enqueued happens before the host waits: whoever reads a result too early, or changes what has been enqueued, gets
+ * something else. What none of them shows is the GPU itself: its arithmetic units, memory order between blocks, speed.
  */
 #pragma once
 #include <setjmp.h>
@@ -21,16 +22,19 @@
 
 #include "host/compute/cuda/element.hpp"
 #include "host/compute/cuda/queue.hpp"
+#include "host/compute/cuda/vector.hpp"
 
 namespace vlm::cuda {
 
-enum class EmulationOrder { serial, forward, backward };
+enum class EmulationOrder { serial, forward, backward, late };
 
 /** A GPU whose tensor cores exchange two columns: what a wrong idea of register layouts looks like. */
 inline bool broken_tensor_cores = false;
 
 /** How kernels of this runtime are executed. */
 EmulationOrder emulation_order(const Runtime& runtime);
+/** Does `work` now, or, in the order `late`, when the host waits. */
+void enqueue(Runtime& runtime, std::function<void()> work);
 
 /** One thread that is the whole block. */
 class SerialBlock {
@@ -179,6 +183,7 @@ class FiberBlock {
     }
     template <bool kTransposed>
     void load_matrices(uint32_t* r, const void* row) {
+        expect_aligned(row);
         team_.posts[static_cast<size_t>(thread_)].place = row;
         my_warp().wait(team_.fibers);
         for (int m = 0; m < 4; ++m) {
@@ -194,6 +199,8 @@ class FiberBlock {
         my_warp().wait(team_.fibers);
     }
     void copy_async(void* to, const void* from, bool present) {
+        expect_aligned(to);
+        expect_aligned(from);
         if (present) {
             std::memcpy(to, from, 16);
         } else {
@@ -260,12 +267,9 @@ void run_fibers(const Grid& grid, const Body& body, int threads, bool backward) 
     }
 }
 
-/** Executes `body` for every block, before it returns. */
+/** Every block, on this processor. */
 template <class Body>
-void launch(const Queue& queue, const char* name, const Grid& grid, const Body& body) {
-    const EmulationOrder order = emulation_order(queue.runtime);
-    if (grid.blocks > kMaxBlocks || grid.shared_bytes > kMaxAskedBytes)
-        throw std::logic_error(std::string(name) + ": the grid is larger than a GPU takes");
+void run_blocks(EmulationOrder order, const Grid& grid, const Body& body) {
     constexpr bool independent = requires {
         typename Body::Independent;
     };
@@ -273,7 +277,7 @@ void launch(const Queue& queue, const char* name, const Grid& grid, const Body& 
         typename Body::NeedsWarps;
     };
     if constexpr (!warps) {
-        if (order == EmulationOrder::serial || independent) {
+        if (order == EmulationOrder::serial || order == EmulationOrder::late || independent) {
             run_serially(grid, body);
             return;
         }
@@ -281,6 +285,18 @@ void launch(const Queue& queue, const char* name, const Grid& grid, const Body& 
     if constexpr (!independent)
         run_fibers(grid, body, warps ? Body::kThreads : std::min(Body::kThreads, kMostFibers),
                    order == EmulationOrder::backward);
+}
+
+/** Executes `body` for every block. @throws std::logic_error for a launch that a GPU would refuse. */
+template <class Body>
+void launch(const Queue& queue, const char* name, const Grid& grid, const Body& body) {
+    static_assert(Body::kThreads % 32 == 0 && Body::kThreads <= 1024, "whole warps, as many as a block may have");
+    static_assert(sizeof(Body) <= 4096, "arguments of a launch");
+    if (grid.blocks > kMaxBlocks || grid.shared_bytes > kMaxAskedBytes)
+        throw std::logic_error(std::string(name) + ": the grid is larger than a GPU takes");
+    if (grid.blocks <= 0) return;
+    const EmulationOrder order = emulation_order(queue.runtime);
+    enqueue(queue.runtime, [order, grid, body] { run_blocks(order, grid, body); });
 }
 
 }  // namespace vlm::cuda

@@ -1,0 +1,82 @@
+/** @file self_check_test.cpp
+ *  GPUs on which something is wrong, as VLM_EMULATED_BROKEN makes them: opening finds it, says so, and what is computed
+ * afterwards is right all the same.
+ */
+#include <gmock/gmock.h>
+
+#include "host/base/log.hpp"
+#include "tests/host/compute/cuda/rig.hpp"
+
+namespace vlm::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+/** A GPU with a fault, and the warnings that opening it gave. */
+struct Broken {
+    Broken(const char* fault, const char* dtype) {
+        set_log_sink([&](int level, std::string_view, std::string_view text) {
+            if (level >= VLM_LOG_WARNING) warnings += text;
+        });
+        setenv("VLM_EMULATED_BROKEN", fault, 1);
+        side = std::make_unique<Side>(open_target({"broken", "serial", dtype}));
+        unsetenv("VLM_EMULATED_BROKEN");
+        set_log_sink({});
+    }
+    std::string warnings;
+    std::unique_ptr<Side> side;
+};
+
+/** 20 rows through a layer with a bias and a GELU. */
+std::vector<float> layer_of(Side& s) {
+    const Tensor weight = floats({24, 64}, 1, 0.2f), bias = floats({24}, 2), x = floats({20, 64}, 3);
+    const vlm_tensor* weights[] = {weight.abi()};
+    const vlm_tensor* biases[] = {bias.abi()};
+    vlm_linear_spec spec{};
+    spec.struct_size = sizeof(spec);
+    spec.abi_version = VLM_ABI_VERSION;
+    spec.part_count = 1;
+    spec.weights = weights;
+    spec.biases = biases;
+    vlm_linear* layer = nullptr;
+    EXPECT_EQ(s.table()->linear_pack(s.table(), &spec, &layer), VLM_STATUS_OK);
+    vlm_epilogue gelu{};
+    gelu.struct_size = sizeof(gelu);
+    gelu.abi_version = VLM_ABI_VERSION;
+    gelu.activation = VLM_ACT_GELU_TANH;
+    const Tensor a = s.act(x), y = s.make({20, 24});
+    s.call(&vlm_compute::linear, static_cast<const vlm_linear*>(layer), a.abi(),
+           static_cast<const vlm_epilogue*>(&gelu), y.abi());
+    const Tensor host = s.get(y);
+    s.table()->linear_release(s.table(), layer);
+    return {host.span<float>().begin(), host.span<float>().end()};
+}
+
+void expect_right(Side& gpu, float tolerance) {
+    Side cpu(open_device("cpu", {"f32", "f32"}));
+    const std::vector<float> expected = layer_of(cpu), found = layer_of(gpu);
+    ASSERT_EQ(expected.size(), found.size());
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(found[i], expected[i], tolerance);
+}
+
+TEST(SelfCheck, AProductThatIsWrongIsNotUsed) {
+    for (const auto& [dtype, tolerance] : {std::pair{"f32", 1e-4f}, {"bf16", 0.05f}}) {
+        Broken gpu("products", dtype);
+        EXPECT_THAT(gpu.warnings, HasSubstr("a product by cuBLASLt differs from the CPU"));
+        EXPECT_THAT(gpu.warnings, Not(HasSubstr("few rows")));
+        expect_right(*gpu.side, tolerance);
+    }
+}
+
+TEST(SelfCheck, AnEpilogueThatIsWrongIsDoneApart) {
+    for (const auto& [dtype, tolerance] : {std::pair{"f32", 1e-4f}, {"bf16", 0.05f}}) {
+        Broken gpu("epilogues", dtype);
+        EXPECT_THAT(gpu.warnings, HasSubstr("what cuBLASLt does behind a product"));
+        EXPECT_THAT(gpu.warnings, Not(HasSubstr("a product by cuBLASLt")));
+        expect_right(*gpu.side, tolerance);
+    }
+}
+
+}  // namespace
+}  // namespace vlm::test
