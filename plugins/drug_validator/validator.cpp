@@ -57,6 +57,18 @@ bool is_heading(const Draft& d) {
                        [&](std::string_view word) { return text.find(word) != std::string::npos; });
 }
 
+const Strength* find_strength(const Drug& drug, const Dosage& dosage) {
+    const auto found = std::find_if(drug.strengths.begin(), drug.strengths.end(),
+                                    [&](const Strength& s) { return same_strength(s.dosage, dosage); });
+    return found != drug.strengths.end() ? &*found : nullptr;
+}
+
+std::string join_strengths(const Drug& drug) {
+    std::string out;
+    for (const Strength& s : drug.strengths) out += (out.empty() ? "" : ", ") + s.text;
+    return out;
+}
+
 bool contains_any(const std::vector<std::string>& texts, const std::string& word) {
     return std::any_of(texts.begin(), texts.end(),
                        [&](const std::string& t) { return fold_to_utf8(t).find(word) != std::string::npos; });
@@ -155,27 +167,26 @@ DrugFinding Validator::finish(const Draft& draft) const {
     out.reading_probability = draft.probability;
     if (draft.probability) out.confidence = calibrate(*draft.probability, options_.confidence);
     if (draft.head) out.confidence = draft.probability ? std::min(out.confidence, *draft.head) : *draft.head;
+    const bool has_confidence = draft.probability || draft.head;
+    const bool unsure = has_confidence && out.confidence < options_.confidence_threshold;
 
-    if (match.drug) {
-        const Drug& drug = matcher_.formulary().drugs[*match.drug];
-        out.name = drug.name;
-        if (match.kind == MatchKind::near) warn(WarningCode::inexact_name, out.printed, drug.name, true);
+    const Drug* const drug = match.drug ? &matcher_.formulary().drugs[*match.drug] : nullptr;
+    const Strength* const listed = drug != nullptr && draft.dosage ? find_strength(*drug, *draft.dosage) : nullptr;
+    const bool other_strength = drug != nullptr && draft.dosage && listed == nullptr;
+    const std::string strengths = drug != nullptr ? join_strengths(*drug) : "";
+    if (other_strength && !strengths.empty() && (match.kind == MatchKind::near || unsure)) {
+        warn(WarningCode::strength_differs, drug->name, *out.dosage + "; " + strengths, true);
+    } else if (drug != nullptr) {
+        out.name = drug->name;
+        if (match.kind == MatchKind::near) warn(WarningCode::inexact_name, out.printed, drug->name, true);
         if (!match.salt.empty()) warn(WarningCode::salt_form, out.printed, match.salt, true);
-        if (!out.release.empty() && !contains_any(drug.forms, out.release))
+        if (!out.release.empty() && !contains_any(drug->forms, out.release))
             warn(WarningCode::release_form, out.printed, out.release, true);
         const std::vector<Candidate> alike = matcher_.look_alikes(*match.drug);
         if (!alike.empty()) warn(WarningCode::look_alike, out.printed, join_names(alike), options_.review_look_alikes);
-        if (draft.dosage) {
-            const auto listed = std::find_if(drug.strengths.begin(), drug.strengths.end(),
-                                             [&](const Strength& s) { return same_strength(s.dosage, *draft.dosage); });
-            if (listed != drug.strengths.end()) {
-                out.dosage = listed->text;
-            } else {
-                std::string strengths;
-                for (const Strength& s : drug.strengths) strengths += (strengths.empty() ? "" : ", ") + s.text;
-                warn(WarningCode::strength_unlisted, *out.dosage, strengths.empty() ? "-" : strengths, true);
-            }
-        }
+        if (listed != nullptr) out.dosage = listed->text;
+        if (other_strength)
+            warn(WarningCode::strength_unlisted, *out.dosage, strengths.empty() ? "-" : strengths, true);
     } else if (match.printed.combination) {
         warn(WarningCode::combination, out.printed, {}, true);
     } else if (match.kind == MatchKind::ambiguous) {
@@ -197,9 +208,9 @@ DrugFinding Validator::finish(const Draft& draft) const {
         warn(WarningCode::dosage_repaired, out.printed, *out.dosage, true);
     }
     if (!draft.other_dosage.empty()) warn(WarningCode::dosage_conflict, out.printed, draft.other_dosage, true);
-    if (!draft.probability && !draft.head)
+    if (!has_confidence)
         warn(WarningCode::confidence_unknown, out.printed, {}, true);
-    else if (out.confidence < options_.confidence_threshold)
+    else if (unsure)
         warn(WarningCode::low_confidence, out.printed, format_confidence(out.confidence, options_.confidence_threshold),
              true);
 

@@ -46,6 +46,11 @@ constexpr std::array kTexts{
     Text{WarningCode::strength_unlisted, "strength_unlisted",
          "The strength {0} is not listed for this drug (listed: {1}).",
          "함량 {0}: 이 약의 목록에 없는 함량입니다(목록: {1})."},
+    Text{WarningCode::strength_differs, "strength_differs",
+         "This may be {0}, but its strengths are others ({1}) and the reading is not certain; check drug and strength "
+         "on the page.",
+         "{0}일 수 있으나 함량이 목록과 다르고({1}) 판독이 확실하지 않습니다. 처방전에서 약 이름과 함량을 "
+         "확인하십시오."},
     Text{WarningCode::dosage_missing, "dosage_missing", "No strength was read for \"{0}\"; check it on the page.",
          "\"{0}\": 함량을 읽지 못했습니다. 처방전에서 확인하십시오."},
     Text{WarningCode::dosage_unreadable, "dosage_unreadable",

@@ -25,6 +25,7 @@ enum class WarningCode {
     salt_form,           ///< detail: the salt
     release_form,        ///< detail: the kind of release
     strength_unlisted,   ///< detail: listed strengths
+    strength_differs,    ///< a doubtful reading whose strength is none of the drug's; detail: strength read and listed
     dosage_missing,      ///< no strength was read
     dosage_unreadable,   ///< detail: what was read in its place
     dosage_repaired,     ///< letters were read as digits; detail: the strength

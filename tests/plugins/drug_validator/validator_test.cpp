@@ -114,6 +114,22 @@ TEST_F(ValidatorTest, AConfidentReadingOfADifferentNameIsADifferentName) {
     EXPECT_FALSE(one(r).name);
 }
 
+TEST_F(ValidatorTest, StrengthIsASecondWitnessOfADoubtfulReading) {
+    // One letter away and in a strength that warfarin does not have: probably another drug.
+    const DrugFinding other = one(row(tagged("Warfarim", "50 mg"), 0.5));
+    EXPECT_EQ(other.status, Status::unverified);
+    EXPECT_FALSE(other.name);
+    EXPECT_TRUE(has(other, "strength_differs"));
+    EXPECT_EQ(other.candidates.at(0).name, "warfarin");
+    EXPECT_EQ(other.dosage, "50 mg");
+    // The exact name, but nothing was read surely: the strength may be misread, so the pair is left open.
+    EXPECT_FALSE(one(row(tagged("Warfarin", "50 mg"), 0.8)).name);
+    EXPECT_EQ(one(row(tagged("Warfarin", "5 mg"), 0.8)).name, "warfarin");
+    // A formulary that lists no strengths refutes none.
+    const Validator names_only(parse_formulary("name,name_ko,form,strengths\nwarfarin,,,\n", "names.csv"), {});
+    EXPECT_EQ(names_only.validate({row(tagged("Warfarin", "50 mg"), 0.8)}).at(0).name, "warfarin");
+}
+
 TEST_F(ValidatorTest, BothLanguagesOfARowAreOneDrug) {
     const auto pair = [&](const std::string& a, const std::string& b, double p) {
         return validator.validate({row(a + "<sep/>" + b, p)});

@@ -23,7 +23,7 @@ TEST(Warnings, EveryCodeHasBothLanguages) {
         EXPECT_EQ(w.ko.find('{'), std::string::npos);
         EXPECT_EQ(w.en.find("detail") == std::string::npos, w.ko.find("detail") == std::string::npos) << w.code;
     }
-    EXPECT_EQ(codes.size(), 16u);
+    EXPECT_EQ(codes.size(), 17u);
 }
 
 TEST(Warnings, PrintedTextIsNotExpandedAgain) {
