@@ -18,6 +18,7 @@
 #include "host/image/page_noise.hpp"
 #include "host/image/process.hpp"
 #include "host/image/resize.hpp"
+#include "host/image/surroundings.hpp"
 
 namespace vlm::rows {
 

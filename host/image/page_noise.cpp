@@ -1,5 +1,5 @@
 /** @file page_noise.cpp
- *  Connected components, a median and a flood fill; see page_noise.hpp for what they are for.
+ *  Connected components and a median; see page_noise.hpp for what they are for.
  */
 #include "host/image/page_noise.hpp"
 
@@ -7,36 +7,12 @@
 #include <array>
 #include <utility>
 
+#include "host/image/connected_parts.hpp"
 #include "host/image/draw.hpp"
 
 namespace vlm::rows {
 
 namespace {
-
-/** Calls `visit(pixels)` with the indices of each connected part of the pixels that are 1. */
-template <typename Visit>
-void for_each_part(const Image& ink, Visit visit) {
-    std::vector<uint8_t> open(ink.pixels);
-    std::vector<size_t> part;
-    const auto width = static_cast<size_t>(ink.width);
-    for (size_t start = 0; start < open.size(); ++start) {
-        if (!open[start]) continue;
-        open[start] = 0;
-        part.assign(1, start);
-        for (size_t next = 0; next < part.size(); ++next) {  // the list of found pixels is its own queue
-            const int x = static_cast<int>(part[next] % width), y = static_cast<int>(part[next] / width);
-            for (int ny = std::max(y - 1, 0); ny <= std::min(y + 1, ink.height - 1); ++ny) {
-                for (int nx = std::max(x - 1, 0); nx <= std::min(x + 1, ink.width - 1); ++nx) {
-                    const size_t at = static_cast<size_t>(ny) * width + static_cast<size_t>(nx);
-                    if (!open[at]) continue;
-                    open[at] = 0;
-                    part.push_back(at);
-                }
-            }
-        }
-        visit(part);
-    }
-}
 
 /** Bounds of a connected part, right and bottom exclusive. */
 PixelBox bounds_of(const std::vector<size_t>& part, size_t width) {
@@ -93,40 +69,6 @@ uint8_t median_of(std::array<uint8_t, 9> v) {
 }
 
 }  // namespace
-
-void whiten_surroundings(const FloatImage& blocks, int block, Image& gray) {
-    constexpr float kDark = 0.4f;   // of the page's paper; hard shadows on the page stay above
-    constexpr double kPaper = 0.9;  // quantile of the blocks that is taken for paper
-    std::vector<float> sorted = blocks.pixels;
-    const auto paper = sorted.begin() + static_cast<long>(kPaper * static_cast<double>(sorted.size() - 1));
-    std::nth_element(sorted.begin(), paper, sorted.end());
-    Image dark = make_image(blocks.width, blocks.height, 1);
-    for (size_t i = 0; i < blocks.pixels.size(); ++i) dark.pixels[i] = blocks.pixels[i] < kDark * *paper;
-
-    Image outside = make_image(blocks.width, blocks.height, 1);
-    const auto width = static_cast<size_t>(blocks.width);
-    for_each_part(dark, [&](const std::vector<size_t>& part) {
-        const bool at_edge = std::any_of(part.begin(), part.end(), [&](size_t at) {
-            const size_t x = at % width, y = at / width;
-            return x == 0 || y == 0 || x + 1 == width || y + 1 == static_cast<size_t>(blocks.height);
-        });
-        if (!at_edge) return;
-        for (const size_t at : part) outside.pixels[at] = 1;
-    });
-    // The blocks next to it hold both page and surroundings.
-    for (int y = 0; y < gray.height; ++y) {
-        uint8_t* row = gray.row(y);
-        for (int x = 0; x < gray.width; ++x) {
-            bool near = false;
-            for (int by = std::max(y / block - 1, 0); by <= std::min(y / block + 1, blocks.height - 1); ++by) {
-                for (int bx = std::max(x / block - 1, 0); bx <= std::min(x / block + 1, blocks.width - 1); ++bx) {
-                    near = near || outside.row(by)[bx];
-                }
-            }
-            if (near) row[x] = 255;
-        }
-    }
-}
 
 bool is_noisy(const Image& ink) {
     constexpr size_t kGrain = 2;          // pixels

@@ -1,5 +1,5 @@
 /** @file page_noise.hpp
- *  What level_page() does about pages that are not clean: dark surroundings and noise. Internal to host/image.
+ *  What level_page() does about pages that are not clean. Internal to host/image.
  *
  *  Row profiles have no tolerance of their own: one dark pixel between two rows joins them. Each function here leaves a
  * clean page exactly as it is, so that tools/train/rows.py, which has none of this, still gives the same rows for it.
@@ -8,11 +8,6 @@
 #include "host/image/level_page.hpp"
 
 namespace vlm::rows {
-
-/** Whitens the surroundings of a page photographed on a dark table: dark areas that reach the picture's edge.
- *  @param blocks brightest pixel of each block of `block` x `block` pixels of `gray`
- *  @param gray picture to change, or a picture derived from it of the same size */
-void whiten_surroundings(const FloatImage& blocks, int block, Image& gray);
 
 /** Whether the ink holds more parts of one or two pixels than print ever breaks into: grain, or salt and pepper. */
 bool is_noisy(const Image& ink);
