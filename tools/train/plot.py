@@ -1,6 +1,7 @@
 """Draws the learning curve of a run: token loss, and the accuracy of single tokens, over core-hours and rows.
 
-Usage: plot.py --run runs/a --out ../../docs/images/rx_small_learning_curve.png
+Usage: plot.py --run runs/a [runs/b ...] --out ../../docs/images/rx_small_learning_curve.png
+Several runs are drawn one after the other: each went on from the one before, with its learning rate raised again.
 """
 
 import argparse
@@ -15,10 +16,10 @@ import matplotlib.pyplot as plt
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", required=True, type=pathlib.Path)
+    parser.add_argument("--run", required=True, type=pathlib.Path, nargs="+")
     parser.add_argument("--out", required=True, type=pathlib.Path)
     args = parser.parse_args()
-    log = [json.loads(line) for line in (args.run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    log = [json.loads(line) for run in args.run for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = [r["rows"] / 1000 for r in log]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     left.plot(rows, [r["loss"] for r in log], label="tokens")
