@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -20,6 +21,8 @@ namespace vlm::isolate {
 namespace {
 
 constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kGuard = 64;  // at each end
+constexpr int kGuardByte = 0xD7;
 constexpr uint64_t kLarge = uint64_t{1} << 20;      // pieces from here on are worth giving back
 constexpr uint64_t kMostKept = uint64_t{64} << 20;  // freed memory that is kept for the next request
 constexpr uint64_t kLeastRoom = uint64_t{4} << 30;
@@ -94,7 +97,8 @@ std::shared_ptr<void> SharedArena::allocate(int64_t bytes) {
     const uint64_t room = mapping_.size();
     if (bytes < 0 || static_cast<uint64_t>(bytes) > room / 2)
         throw resource_exhausted("no shared memory for a tensor of " + std::to_string(bytes) + " bytes");
-    const uint64_t size = rounded_size(static_cast<uint64_t>(bytes));
+    const auto wanted = static_cast<uint64_t>(bytes);
+    const uint64_t size = rounded_size(wanted + 2 * kGuard);
     Piece piece{0, true};
     {
         const std::scoped_lock lock(mutex_);
@@ -110,15 +114,39 @@ std::shared_ptr<void> SharedArena::allocate(int64_t bytes) {
             piece.place = std::exchange(end_, end_ + size);
         }
         in_use_ += size;
+        tensors_[piece.place + kGuard] = wanted;
     }
-    void* memory = mapping_.data() + piece.place;
+    std::byte* const memory = mapping_.data() + piece.place;
     if (!piece.clean) std::memset(memory, 0, size);
-    return {memory, [arena = shared_from_this(), place = piece.place, size](void*) { arena->free(place, size); }};
+    write_guards(piece.place + kGuard, wanted);
+    return {memory + kGuard,
+            [arena = shared_from_this(), place = piece.place, size](void*) { arena->free(place, size); }};
+}
+
+void SharedArena::write_guards(uint64_t place, uint64_t bytes) const {
+    std::memset(mapping_.data() + place - kGuard, kGuardByte, kGuard);
+    std::memset(mapping_.data() + place + bytes, kGuardByte, kGuard);
+}
+
+bool SharedArena::mend_guards(uint64_t place) {
+    const std::scoped_lock lock(mutex_);
+    auto tensor = tensors_.upper_bound(place);
+    if (tensor == tensors_.begin()) return true;
+    --tensor;
+    const auto [begin, bytes] = *tensor;
+    std::array<std::byte, kGuard> expected;
+    expected.fill(std::byte{kGuardByte});
+    if (std::memcmp(mapping_.data() + begin - kGuard, expected.data(), kGuard) == 0 &&
+        std::memcmp(mapping_.data() + begin + bytes, expected.data(), kGuard) == 0)
+        return true;
+    write_guards(begin, bytes);
+    return false;
 }
 
 void SharedArena::free(uint64_t place, uint64_t bytes) {
     const std::scoped_lock lock(mutex_);
     in_use_ -= bytes;
+    tensors_.erase(place + kGuard);
     Piece piece{place, false};
     if (bytes >= kLarge && kept_bytes_ + bytes > kMostKept) {
         // Whole pages only: those at the ends may be shared with neighbours, and are cleared by hand.

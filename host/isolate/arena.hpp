@@ -5,6 +5,8 @@
  * in it; a call then names a tensor by its place in the file. The file is far larger than any pipeline needs: pages
  * take memory when they are touched, and what is freed in large pieces is given back. Its size is sealed, because a
  * process that could shrink it would take the ground from under the host. What is allocated is known to the host alone.
+ * In front of and behind every tensor lie some bytes that nobody may write: a plugin that writes past the end of its
+ * tensor hits these first, and is found out after the call.
  */
 #pragma once
 #include <atomic>
@@ -71,6 +73,9 @@ class SharedArena : public std::enable_shared_from_this<SharedArena> {
 
     /** Zeroed memory, aligned to 64 bytes; keeps the arena alive. @throws Error RESOURCE_EXHAUSTED. */
     std::shared_ptr<void> allocate(int64_t bytes);
+    /** Whether the bytes around the tensor at `place`, or around the one that `place` lies in, are as they were made;
+     * makes them so again. */
+    bool mend_guards(uint64_t place);
     /** Place of `bytes` bytes at `memory`, or nothing when they do not lie in the arena. */
     std::optional<uint64_t> place_of(const void* memory, uint64_t bytes) const;
 
@@ -84,6 +89,7 @@ class SharedArena : public std::enable_shared_from_this<SharedArena> {
   private:
     explicit SharedArena(SharedMapping mapping);
     void free(uint64_t place, uint64_t bytes);
+    void write_guards(uint64_t place, uint64_t bytes) const;
 
     SharedMapping mapping_;
     Allocator allocator_;
@@ -96,7 +102,8 @@ class SharedArena : public std::enable_shared_from_this<SharedArena> {
         uint64_t place;
         bool clean;  ///< Its pages were given back: it reads as zero.
     };
-    std::map<uint64_t, std::vector<Piece>> freed_;  ///< By size.
+    std::map<uint64_t, std::vector<Piece>> freed_;  ///< By size, with guards.
+    std::map<uint64_t, uint64_t> tensors_;          ///< Place and size of every tensor that is allocated now.
 };
 
 }  // namespace vlm::isolate

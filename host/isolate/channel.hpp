@@ -30,11 +30,14 @@ enum class Op : uint32_t {
     context_state,
     run,
     process,
+    needs,
+    reduce,
 };
 
 /** Whether a call shows the plugin something of a user: from then on its process opens no files. */
 inline bool shows_data(Op op) {
-    return op == Op::preprocess || op == Op::encode || op == Op::connect || op == Op::run || op == Op::process;
+    return op == Op::preprocess || op == Op::encode || op == Op::connect || op == Op::run || op == Op::process ||
+           op == Op::reduce;
 }
 
 /** What a message is. */

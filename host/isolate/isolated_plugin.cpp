@@ -3,8 +3,6 @@
  */
 #include "host/isolate/isolated_plugin.hpp"
 
-#include <vlm/token_reducer.h>
-
 #include "host/base/error.hpp"
 #include "host/isolate/remote.hpp"
 #include "host/isolate/tables.hpp"
@@ -54,13 +52,7 @@ const void* IsolatedPlugin::find_interface(const std::string& id) const {
     for (const auto& [kind, fault] : identity_.kinds) {
         if (kind != id) continue;
         if (!fault.empty()) throw invalid_argument(fault);
-        const void* table = remote_table(id);
-        if (table == nullptr)
-            throw failed_precondition(
-                id_ + ": a plugin of the kind '" + id +
-                "' cannot run in a process of its own: it is called in the middle of the layers of "
-                "another plugin; take \"isolate\" away");
-        return table;
+        return remote_table(id);
     }
     return nullptr;
 }

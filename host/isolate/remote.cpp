@@ -7,6 +7,7 @@
 #include <vlm/connector.h>
 #include <vlm/hooks.h>
 #include <vlm/post_processor.h>
+#include <vlm/token_reducer.h>
 #include <vlm/vision_encoder.h>
 
 #include <map>
@@ -70,12 +71,31 @@ Answer RemoteComponent::call_locked(Op op, const std::string& arguments, const v
     }
 }
 
-Answer RemoteComponent::call(Op op, const Writer& arguments, const vlm_run_context* run) {
+std::unique_lock<std::timed_mutex> RemoteComponent::take_turn(const vlm_run_context* run) {
     std::unique_lock lock(mutex_, std::defer_lock);
     while (!lock.try_lock_for(std::chrono::milliseconds(10)))
         if (run != nullptr && run->is_cancelled(run->host) != 0)
             throw Error(VLM_STATUS_CANCELLED, "cancelled while other calls into this plugin's process were served");
+    return lock;
+}
+
+Answer RemoteComponent::call(Op op, const Writer& arguments, const vlm_run_context* run) {
+    const auto turn = take_turn(run);
     Answer answer = call_locked(op, arguments.bytes(), run);
+    pass_on(answer, run);
+    return answer;
+}
+
+Answer RemoteComponent::call(Op op, const Writer& arguments, const vlm_run_context* run, TensorSender& tensors) {
+    const auto turn = take_turn(run);
+    Answer answer = call_locked(op, arguments.bytes(), run);
+    if (!tensors.check_guards()) {
+        process_.reset();
+        throw ProcessLost(VLM_STATUS_INTERNAL,
+                          "wrote outside its tensors: bytes in front of one or behind it have changed, and its process "
+                          "was ended (VLM-P-13)");
+    }
+    if (answer.status == VLM_STATUS_OK) tensors.finish();
     pass_on(answer, run);
     return answer;
 }
@@ -133,6 +153,7 @@ void remote_destroy(vlm_component* component) {
 
 const void* remote_table(const std::string& kind) {
     static const std::map<std::string, const void*> tables = {{VLM_KIND_VISION_ENCODER, remote_vision_encoder()},
+                                                              {VLM_KIND_TOKEN_REDUCER, remote_token_reducer()},
                                                               {VLM_KIND_CONNECTOR, remote_connector()},
                                                               {VLM_KIND_BACKBONE, remote_backbone()},
                                                               {VLM_KIND_POST_PROCESSOR, remote_post_processor()}};

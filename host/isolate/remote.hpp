@@ -35,12 +35,16 @@ class RemoteComponent {
 
     /** One call; `run` may be NULL. Starts the process again if it was lost. @throws ProcessLost. */
     Answer call(Op op, const Writer& arguments, const vlm_run_context* run);
+    /** As above, with the tensors that `arguments` name. @throws ProcessLost also when the plugin wrote outside them.
+     */
+    Answer call(Op op, const Writer& arguments, const vlm_run_context* run, TensorSender& tensors);
     /** Frees something there, if the process that held it is still running. */
     void release(Op op, const Writer& arguments) noexcept;
 
     SharedArena& arena() const { return *spec_->arena; }
 
   private:
+    std::unique_lock<std::timed_mutex> take_turn(const vlm_run_context* run);
     Answer call_locked(Op op, const std::string& arguments, const vlm_run_context* run);
     void start(std::unique_ptr<Process> process);
     void restart(const vlm_run_context* run);

@@ -126,7 +126,7 @@ vlm_status plan(vlm_component* component, const vlm_backbone_request* request, i
         Writer arguments;
         TensorSender tensors(remote.arena());
         write_request(arguments, tensors, *request);
-        const Answer answer = remote.call(Op::plan, arguments, nullptr);
+        const Answer answer = remote.call(Op::plan, arguments, nullptr, tensors);
         if (answer.status != VLM_STATUS_OK) return answer.status;
         Reader reader(answer.body);
         *output_rows = reader.get<int64_t>();
@@ -144,9 +144,8 @@ vlm_status run_requests(vlm_component* component, const vlm_run_context* run, ui
         TensorSender tensors(remote.arena());
         arguments.put(count);
         for (uint32_t i = 0; i < count; ++i) write_request(arguments, tensors, *requests[i]);
-        const Answer answer = remote.call(Op::run, arguments, run);
+        const Answer answer = remote.call(Op::run, arguments, run, tensors);
         if (answer.status != VLM_STATUS_OK) return answer.status;
-        tensors.finish();
         Reader reader(answer.body);
         for (uint32_t i = 0; i < count; ++i) {
             requests[i]->output_rows = reader.get<int64_t>();

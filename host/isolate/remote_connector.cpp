@@ -64,9 +64,8 @@ vlm_status connect(vlm_component* component, const vlm_run_context* run, uint32_
             arguments.put(outputs[i]->rows);
             arguments.put(outputs[i]->confidence);
         }
-        const Answer answer = remote.call(Op::connect, arguments, run);
+        const Answer answer = remote.call(Op::connect, arguments, run, tensors);
         if (answer.status != VLM_STATUS_OK) return answer.status;
-        tensors.finish();
         Reader reader(answer.body);
         for (uint32_t i = 0; i < count; ++i) {
             outputs[i]->rows = reader.get<int64_t>();

@@ -41,7 +41,7 @@ vlm_status process(vlm_component* component, const vlm_run_context* run, const v
         for (uint32_t i = 0; i < input->prompt_count; ++i)
             arguments.text({input->prompts[i].data, input->prompts[i].size});
         arguments.text({input->result.data, input->result.size});
-        const Answer answer = remote.call(Op::process, arguments, run);
+        const Answer answer = remote.call(Op::process, arguments, run, tensors);
         if (answer.status != VLM_STATUS_OK) return answer.status;
         Reader reader(answer.body);
         const uint32_t emitted = reader.count(sizeof(uint64_t));

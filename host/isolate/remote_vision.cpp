@@ -70,9 +70,7 @@ vlm_status preprocess(vlm_component* component, const vlm_run_context* run, cons
             image->pixels, uint64_t{3} * static_cast<uint64_t>(image->width) * static_cast<uint64_t>(image->height)));
         arguments.text(image->source != nullptr ? image->source : "");
         tensors.output(arguments, pixels);
-        const Answer answer = remote.call(Op::preprocess, arguments, run);
-        if (answer.status == VLM_STATUS_OK) tensors.finish();
-        return answer.status;
+        return remote.call(Op::preprocess, arguments, run, tensors).status;
     });
 }
 
@@ -93,9 +91,8 @@ vlm_status encode(vlm_component* component, const vlm_run_context* run, uint32_t
             tensors.output(arguments, output.sizes);
             arguments.put(output.rows);
         }
-        const Answer answer = remote.call(Op::encode, arguments, run);
+        const Answer answer = remote.call(Op::encode, arguments, run, tensors);
         if (answer.status != VLM_STATUS_OK) return answer.status;
-        tensors.finish();
         Reader reader(answer.body);
         for (uint32_t i = 0; i < count; ++i) {
             outputs[i]->rows = reader.get<int64_t>();

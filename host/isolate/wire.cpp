@@ -64,23 +64,53 @@ bool Reader::layout(OwnedLayout& value) {
     return true;
 }
 
+namespace {
+
+/** The elements of a view one after the other, as `bytes_each` bytes each. */
+void copy_compact(const vlm_tensor_view& view, int32_t dim, const std::byte* from, size_t bytes_each, std::byte*& to) {
+    if (dim == view.ndim) {
+        std::memcpy(to, from, bytes_each);
+        to += bytes_each;
+        return;
+    }
+    for (int64_t i = 0; i < view.shape[dim]; ++i)
+        copy_compact(view, dim + 1, from + i * view.strides[dim] * static_cast<int64_t>(bytes_each), bytes_each, to);
+}
+
+bool is_compact(const vlm_tensor_view& view) {
+    int64_t expected = 1;
+    for (int32_t i = view.ndim - 1; view.strides != nullptr && i >= 0; --i) {
+        if (view.shape[i] != 1 && view.strides[i] != expected) return false;
+        expected *= view.shape[i];
+    }
+    return true;
+}
+
+}  // namespace
+
 void TensorSender::put(Writer& writer, const vlm_tensor* tensor, bool written) {
     writer.put<uint8_t>(tensor != nullptr ? 1 : 0);
     if (tensor == nullptr) return;
     const auto& view = tensor->view;
-    if (view.device.device_type != VLM_DEVICE_CPU || view.strides != nullptr || view.ndim < 0 ||
-        view.ndim > VLM_MAX_DIMS)
-        throw invalid_argument("isolated plugins take compact tensors on the CPU only");
+    if (view.device.device_type != VLM_DEVICE_CPU || view.ndim < 0 || view.ndim > VLM_MAX_DIMS)
+        throw invalid_argument("isolated plugins take tensors on the CPU only");
     const uint64_t size = byte_size({view.shape, static_cast<size_t>(view.ndim)}, dtype_of(view));
     auto* const data = static_cast<std::byte*>(view.data) + view.byte_offset;
-    auto place = arena_.place_of(data, size);
+    const bool compact = is_compact(view);
+    if (written && !compact) throw invalid_argument("isolated plugins write compact tensors only");
+    auto place = compact ? arena_.place_of(data, size) : std::nullopt;
     if (!place) {
         auto memory = arena_.allocate(static_cast<int64_t>(size));
-        if (size > 0) std::memcpy(memory.get(), data, size);
+        auto* to = static_cast<std::byte*>(memory.get());
+        if (!compact)
+            copy_compact(view, 0, data, static_cast<size_t>(dtype_bytes(dtype_of(view))), to);
+        else if (size > 0)
+            std::memcpy(to, data, size);
         arena_.counters().copied_bytes += written ? 2 * size : size;
         place = arena_.place_of(memory.get(), size);
         staged_.push_back({std::move(memory), written ? data : nullptr, size});
     }
+    places_.push_back(*place);
     writer.put(*place);
     writer.put(dtype_of(view));
     writer.put(static_cast<uint32_t>(view.ndim));
@@ -91,9 +121,16 @@ uint64_t TensorSender::bytes(const void* data, uint64_t size) {
     auto memory = arena_.allocate(static_cast<int64_t>(size));
     std::memcpy(memory.get(), data, size);
     arena_.counters().copied_bytes += size;
-    const auto place = arena_.place_of(memory.get(), size);
+    const uint64_t place = arena_.place_of(memory.get(), size).value_or(0);
     staged_.push_back({std::move(memory), nullptr, size});
-    return place.value_or(0);
+    places_.push_back(place);
+    return place;
+}
+
+bool TensorSender::check_guards() {
+    bool sound = true;
+    for (const uint64_t place : places_) sound = arena_.mend_guards(place) && sound;
+    return sound;
 }
 
 void TensorSender::finish() {

@@ -79,14 +79,16 @@ class Reader {
 class TensorSender {
   public:
     explicit TensorSender(SharedArena& arena) : arena_(arena) {}
-    /** A tensor that the plugin reads; may be NULL. @throws Error INVALID_ARGUMENT for one that is not compact or not
-     * on the CPU. */
+    /** A tensor that the plugin reads; may be NULL. @throws Error INVALID_ARGUMENT for one that is not on the CPU. */
     void input(Writer& writer, const vlm_tensor* tensor) { put(writer, tensor, false); }
-    /** A tensor that the plugin writes; may be NULL. */
+    /** A tensor that the plugin writes; may be NULL. @throws Error INVALID_ARGUMENT for one that is not compact, or not
+     * on the CPU. */
     void output(Writer& writer, vlm_tensor* tensor) { put(writer, tensor, true); }
     /** Bytes that the plugin reads; always copied. Returns their place. */
     uint64_t bytes(const void* data, uint64_t size);
-    /** After the call: brings the outputs back to where the caller wants them. */
+    /** After a call, however it ended: whether nobody wrote just outside one of these tensors. */
+    bool check_guards();
+    /** After a call that succeeded: brings the outputs back to where the caller wants them. */
     void finish();
 
   private:
@@ -98,6 +100,7 @@ class TensorSender {
     };
     SharedArena& arena_;
     std::vector<Staged> staged_;
+    std::vector<uint64_t> places_;  ///< Of all tensors of the call.
 };
 
 /** Takes tensors out of a call, in the plugin's process. Pointers live as long as this object. */

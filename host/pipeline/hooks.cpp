@@ -5,6 +5,7 @@
 #include "host/pipeline/hooks.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace vlm {
 
@@ -17,8 +18,10 @@ HookService::HookService(const std::vector<std::unique_ptr<TokenReducer>>& reduc
         auto& self = *static_cast<HookService*>(host);
         try {
             return self.run_ != nullptr ? self.needs(*self.run_, site, layer, layers) : 0;
-        } catch (const Error&) {
-            return 0;  // an impossible setting was refused when the pipeline was checked
+        } catch (const Error& error) {
+            // No way to say so here; asked for tokens, the owner comes to `reduce`, which has one.
+            self.failure_ = error;
+            return VLM_NEED_HIDDEN;
         }
     };
     abi_.reduce = [](void* host, const vlm_run_context* run, const vlm_token_view* view,
@@ -26,6 +29,7 @@ HookService::HookService(const std::vector<std::unique_ptr<TokenReducer>>& reduc
         auto& self = *static_cast<HookService*>(host);
         if (view == nullptr || map == nullptr || self.run_ == nullptr) return VLM_STATUS_INVALID_ARGUMENT;
         try {
+            if (const auto failure = std::exchange(self.failure_, std::nullopt)) throw Error(*failure);
             *map = self.reduce(*self.run_, *view);
             return VLM_STATUS_OK;
         } catch (const Error& error) {
@@ -55,7 +59,8 @@ const vlm_token_map* HookService::reduce(Run& run, const vlm_token_view& view) {
     const int64_t sequence = backbone ? backbone_calls_[view.layer]++ : -1;
     auto* reducer = acting(run, view.site, view.layer, view.layers);
     if (reducer == nullptr || view.tokens <= 0) return nullptr;
-    groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, device_);
+    // Whoever applies the map follows these numbers: an isolated plugin must not be able to change them any more.
+    groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, reducer->plugin().isolated() ? Allocator::cpu() : device_);
     map_ = abi_struct<vlm_token_map>();
     map_.groups = groups_.abi();
     if (view.scores != nullptr && run.listeners() != nullptr && run.listeners()->tap) {

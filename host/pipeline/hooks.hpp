@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "host/pipeline/stages.hpp"
@@ -54,6 +55,7 @@ class HookService {
     Allocator device_;
     vlm_hooks abi_{};
     Run* run_ = nullptr;
+    std::optional<Error> failure_;  ///< Of `needs`, until somebody can be told.
     Tensor groups_;
     vlm_token_map map_{};
     std::vector<ReductionRecord> records_;

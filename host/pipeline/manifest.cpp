@@ -241,13 +241,7 @@ std::vector<StageManifest> read_token_reducers(const json::Value& object, const 
     auto stages = read_stages(object, "token_reducers", base);
     if (const auto list = object.find_set("token_reducers")) {
         const auto values = list->as_array();
-        for (size_t i = 0; i < stages.size(); ++i) {
-            if (stages[i].isolate)
-                throw values[i]["isolate"].error(
-                    "is not possible for token reducers: they are called in the middle of the layers of another "
-                    "plugin");
-            read_protect(stages[i], values[i]);
-        }
+        for (size_t i = 0; i < stages.size(); ++i) read_protect(stages[i], values[i]);
     }
     return stages;
 }

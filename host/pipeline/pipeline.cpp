@@ -142,7 +142,8 @@ DeviceOptions Pipeline::device_options() const {
 void Pipeline::prepare_isolation(const OpenOptions& options) {
     const auto& m = manifest_;
     std::vector<const StageManifest*> stages = {&m.vision_encoder, &m.connector, &m.backbone};
-    for (const auto& post : m.post_processors) stages.push_back(&post);
+    for (const auto* list : {&m.token_reducers, &m.post_processors})
+        for (const auto& stage : *list) stages.push_back(&stage);
     if (std::none_of(stages.begin(), stages.end(), [](const StageManifest* stage) { return stage->isolate; })) return;
     if (options.device)
         throw failed_precondition(
@@ -164,10 +165,8 @@ void Pipeline::create_stages(const OpenOptions& options) {
     recipe_ = find_recipe(recipe_folders(folders), wanted, (checkpoint_->folder() / "config.json").string());
     check_covered(recipe_, checkpoint_->config());
 
-    isolate::IsolateOptions isolated;
-    isolated.arena = arena_;
-    isolated.device = device_options();
-    const StageResolver resolver(recipe_, *checkpoint_, folders, host_trust().at_least(manifest_.trust), isolated);
+    const StageResolver resolver(recipe_, *checkpoint_, folders, host_trust().at_least(manifest_.trust),
+                                 {arena_, device_options(), {}});
     const auto noted = [&](const char* name, const StageManifest& manifest) {
         auto stage = resolver.stage(name, manifest);
         stage_configs_ += stage.config.config + "\n";
@@ -253,8 +252,12 @@ void Pipeline::check_reducers() const {
 }
 
 void Pipeline::replace_reducers(std::vector<StageManifest> reducers) {
+    if (!arena_ && std::any_of(reducers.begin(), reducers.end(), [](const auto& reducer) { return reducer.isolate; }))
+        throw failed_precondition(
+            "token reducers that are exchanged can be isolated only in a pipeline that has isolated plugins already");
     std::vector<std::unique_ptr<TokenReducer>> made;
-    const StageResolver resolver(recipe_, *checkpoint_, folders_, host_trust().at_least(manifest_.trust));
+    const StageResolver resolver(recipe_, *checkpoint_, folders_, host_trust().at_least(manifest_.trust),
+                                 {arena_, device_options(), {}});
     for (const auto& reducer : reducers) made.push_back(resolver.create<TokenReducer>(resolver.extra(reducer)));
     made.swap(reducers_);
     try {

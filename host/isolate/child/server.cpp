@@ -6,6 +6,7 @@
 #include <vlm/backbone.h>
 #include <vlm/connector.h>
 #include <vlm/post_processor.h>
+#include <vlm/token_reducer.h>
 #include <vlm/vision_encoder.h>
 
 #include <array>
@@ -25,6 +26,7 @@ std::unique_ptr<Served> serve_kind(const std::string& kind, const void* table) {
     if (kind == VLM_KIND_VISION_ENCODER) return serve_vision_encoder(table);
     if (kind == VLM_KIND_CONNECTOR) return serve_connector(table);
     if (kind == VLM_KIND_BACKBONE) return serve_backbone(table);
+    if (kind == VLM_KIND_TOKEN_REDUCER) return serve_token_reducer(table);
     if (kind == VLM_KIND_POST_PROCESSOR) return serve_post_processor(table);
     throw unimplemented("'" + kind + "' cannot be isolated");
 }

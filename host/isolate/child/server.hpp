@@ -46,6 +46,7 @@ class Served {
 std::unique_ptr<Served> serve_vision_encoder(const void* table);
 std::unique_ptr<Served> serve_connector(const void* table);
 std::unique_ptr<Served> serve_backbone(const void* table);
+std::unique_ptr<Served> serve_token_reducer(const void* table);
 std::unique_ptr<Served> serve_post_processor(const void* table);
 
 /** Answers until the host is gone. */

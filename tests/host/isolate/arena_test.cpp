@@ -56,6 +56,24 @@ TEST(SharedArena, GivingBackLeavesNeighboursAlone) {
     EXPECT_TRUE(all_zero(arena->allocate(kOdd).get(), kOdd));
 }
 
+TEST(SharedArena, WhatIsWrittenBesideATensorIsFoundOutOnce) {
+    const auto arena = SharedArena::create();
+    const auto before = arena->allocate(64);
+    for (const int64_t bytes : {0, 1, 100, 5000, 2 << 20}) {
+        const auto memory = arena->allocate(bytes);
+        auto* data = static_cast<char*>(memory.get());
+        const uint64_t place = *arena->place_of(data, static_cast<uint64_t>(bytes));
+        std::memset(data, 1, static_cast<size_t>(bytes));
+        EXPECT_TRUE(arena->mend_guards(place)) << bytes;
+        for (const int64_t outside : {int64_t{-1}, int64_t{-64}, bytes, bytes + 63}) {
+            data[outside] = 1;
+            EXPECT_FALSE(arena->mend_guards(bytes > 1 ? place + 1 : place)) << outside << " beside " << bytes;
+            EXPECT_TRUE(arena->mend_guards(place)) << "mended";
+        }
+    }
+    EXPECT_TRUE(arena->mend_guards(*arena->place_of(before.get(), 64)));
+}
+
 TEST(SharedArena, PlacesAreKnownForItsOwnMemoryOnly) {
     const auto arena = SharedArena::create();
     const auto memory = arena->allocate(1000);

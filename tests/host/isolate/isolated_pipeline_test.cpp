@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "host/image/decode.hpp"
+#include "host/pipeline/hooks.hpp"
 #include "host/pipeline/pipeline.hpp"
 #include "host/pipeline/session.hpp"
 #include "tests/host/isolate/isolate_fixture.hpp"
@@ -13,13 +14,14 @@ namespace vlm::isolate {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 
 class IsolatedPipeline : public Isolate {
   protected:
     static std::unique_ptr<Pipeline> open(Manifest manifest) {
         OpenOptions options;
-        options.plugin_folders = {VLM_PLUGIN_DIR};
+        options.plugin_folders = {VLM_PLUGIN_DIR, VLM_BINARY_DIR "/torture/sound_plugin.so"};
         return Pipeline::open(std::move(manifest), options);
     }
     static Manifest isolated(Manifest manifest) {
@@ -97,6 +99,41 @@ TEST_F(IsolatedPipeline, ReferenceCheckpointsAnswerWithTheSameBits) {
         ++tried;
     }
     if (tried == 0) GTEST_SKIP() << "no reference folder in " << VLM_GOLDEN_DIR << " could be asked";
+}
+
+TEST_F(IsolatedPipeline, ReducersInProcessesOfTheirOwnReduceWithTheSameBits) {
+    const fs::path model = fs::path(VLM_GOLDEN_DIR) / "dymu";
+    if (!fs::exists(model / "model.safetensors")) GTEST_SKIP() << model << " is not there";
+    Request request;
+    request.prompt = "<image> hello";
+    request.raw_prompt = true;
+    request.images.push_back({"picture", picture()});
+    struct {
+        const char* reducer;
+        bool stages_too;  ///< A reducer inside layers needs their owner in this process.
+    } const kCases[] = {{R"({"plugin": "org.vlmhost.dymu", "options": {"r": [2, 3, 2, 1]}})", false},
+                        {R"({"plugin": "org.vlmhost.fastv", "options": {"layer": 1, "ratio": 0.5}})", false},
+                        {R"({"plugin": "org.vlmhost.torture"})", true}};
+    for (const auto& c : kCases) {
+        SCOPED_TRACE(c.reducer);
+        auto manifest = Manifest::from_text(R"({"model": ")" + model.string() +
+                                                R"(", "dtype": "f32", "threads": 2, "pipeline": {"token_reducers": [)" +
+                                                c.reducer + "]}}",
+                                            "test", ".");
+        GenerationOptions options;
+        options.max_new_tokens = 8;
+        const Result expected = open(manifest)->answer({request}, options).front();
+        if (c.stages_too) manifest = isolated(manifest);
+        manifest.token_reducers.at(0).isolate = true;
+        const auto there = open(manifest);
+        const Result found = there->answer({request}, options).front();
+        expect_same(found, expected);
+        ASSERT_FALSE(expected.reductions.empty());
+        ASSERT_EQ(found.reductions.size(), expected.reductions.size());
+        for (size_t i = 0; i < found.reductions.size(); ++i)
+            EXPECT_EQ(found.reductions[i].groups, expected.reductions[i].groups) << i;
+        EXPECT_GT(there->shared_memory()->counters().calls, 0u);
+    }
 }
 
 TEST_F(IsolatedPipeline, TheMedicalSampleIsReadWithTheSameBits) {
@@ -210,7 +247,7 @@ TEST_F(IsolatedPipeline, WhatCannotBeIsolatedIsRefusedWhenThePipelineIsChecked) 
         ADD_FAILURE() << "opened on a GPU";
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), VLM_STATUS_FAILED_PRECONDITION);
-        EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("\"isolate\""), HasSubstr("'cuda'")));
+        EXPECT_THAT(error.what(), AllOf(HasSubstr("\"isolate\""), HasSubstr("'cuda'")));
     }
     const auto text = [&](const std::string& rest) {
         return Manifest::from_text("{\"model\": \"" + model.string() + "\", \"pipeline\": {" + rest + "}}", "test",
@@ -224,8 +261,15 @@ TEST_F(IsolatedPipeline, WhatCannotBeIsolatedIsRefusedWhenThePipelineIsChecked) 
             return error.what();
         }
     };
-    EXPECT_THAT(refused(R"("token_reducers": [{"plugin": "org.vlmhost.dymu", "isolate": true}])"),
-                HasSubstr("is not possible for token reducers"));
+    try {
+        open(text(
+            R"("vision_encoder": {"isolate": true}, "token_reducers": [{"plugin": "org.vlmhost.dymu", "options": {"r": 1}}])"));
+        ADD_FAILURE() << "opened with a reducer inside an isolated encoder";
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), VLM_STATUS_FAILED_PRECONDITION);
+        EXPECT_THAT(error.what(),
+                    AllOf(HasSubstr("org.vlmhost.dymu works inside encoder layers"), HasSubstr("is isolated")));
+    }
     EXPECT_THAT(refused(R"("backbone": {"isolate": 1})"), HasSubstr("must be true, false or"));
     EXPECT_THAT(refused(R"("backbone": {"isolate": {"timelimit": 5}})"), HasSubstr("time_limit"));
     EXPECT_THAT(refused(R"("backbone": {"isolate": {"time_limit": 0}})"), HasSubstr("time_limit"));

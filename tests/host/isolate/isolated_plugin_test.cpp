@@ -182,14 +182,46 @@ TEST_F(IsolatedPost, LibrariesThatBreakWhileTheyAreOpenedBreakTheirProcess) {
     EXPECT_FALSE(has_children());
 }
 
-TEST_F(IsolatedPost, TokenReducersAreRefused) {
-    try {
-        const TokenReducer reducer(torture("sound_plugin", arena_), {});
-        ADD_FAILURE() << "created";
-    } catch (const Error& error) {
-        EXPECT_EQ(error.code(), VLM_STATUS_FAILED_PRECONDITION);
-        EXPECT_THAT(error.what(), AllOf(HasSubstr("cannot run in a process of its own"), HasSubstr("isolate")));
+TEST_F(IsolatedPost, WritingBeyondATensorIsFoundOutAndTheNextRequestIsServed) {
+    const Listeners quiet;
+    vlm::Run run(device_->compute(), &quiet);
+    const auto fault = [](const auto& call) -> std::string {
+        try {
+            call();
+            return "not noticed";
+        } catch (const Error& error) {
+            return std::string(status_name(error.code())) + " " + error.what();
+        }
+    };
+    const auto is_named = AllOf(testing::StartsWith("INTERNAL org.vlmhost.torture: "),
+                                HasSubstr("wrote outside its tensors"), HasSubstr("VLM-P-13"));
+    const Image page = make_image(32, 16, 3);
+    const auto encode = [&](const VisionEncoder& encoder) {
+        const auto plan = encoder.plan(page.width, page.height);
+        const Tensor pixels = encoder.preprocess(run, page, "page", plan);
+        return encoder.encode(run, {&pixels, 1}, {&plan, 1}, arena_->allocator()).at(0);
+    };
+    const VisionEncoder sound(torture("sound_encoder", arena_), {});
+    const VisionEncoder faulty(torture("encoder_overruns", arena_), {});
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        EXPECT_THAT(fault([&] { encode(faulty); }), is_named);
+        EXPECT_GT(encode(sound).rows.dim(0), 0) << "in the same memory";
     }
+
+    Tensor groups(VLM_DTYPE_I32, {6});
+    auto map = abi_struct<vlm_token_map>();
+    map.groups = groups.abi();
+    auto view = abi_struct<vlm_token_view>();
+    view.site = VLM_SITE_ENCODER_OUTPUT;
+    view.layer = -1;
+    view.tokens = 6;
+    const TokenReducer sound_reducer(torture("sound_plugin", arena_), {});
+    const TokenReducer faulty_reducer(torture("reduce_overruns", arena_), {});
+    EXPECT_THAT(fault([&] { faulty_reducer.reduce(run, view, map); }), is_named);
+    EXPECT_TRUE(sound_reducer.reduce(run, view, map));
+    EXPECT_EQ(map.group_count, 3);
+    EXPECT_EQ(groups.span<int32_t>()[4], 2);
+    EXPECT_EQ(groups.span<int32_t>()[5], -1);
 }
 
 TEST_F(IsolatedPost, TheSealedCopyIsWhatTheProcessLoads) {

@@ -82,6 +82,26 @@ TEST(Wire, TensorsOfTheArenaAreNamedOthersAreBroughtThereAndBack) {
     EXPECT_EQ(output.data<float>()[4], 2.5F);
 }
 
+TEST(Wire, InputsThatAreNotCompactAreGatheredOutputsRefused) {
+    const auto arena = SharedArena::create();
+    Tensor matrix(VLM_DTYPE_I32, {3, 4}, arena->allocator());
+    std::iota(matrix.span<int32_t>().begin(), matrix.span<int32_t>().end(), 0);
+    vlm_tensor columns = *matrix.abi();  // two columns of it, transposed
+    int64_t shape[] = {2, 3};
+    int64_t strides[] = {1, 4};
+    columns.view.shape = shape;
+    columns.view.strides = strides;
+    columns.view.byte_offset = sizeof(int32_t);
+    Writer writer;
+    TensorSender sender(*arena);
+    sender.input(writer, &columns);
+    TensorReceiver receiver(arena->mapping());
+    Reader reader(writer.bytes());
+    const auto* taken = static_cast<const int32_t*>(receiver.take(reader)->view.data);
+    EXPECT_EQ(std::vector<int32_t>(taken, taken + 6), (std::vector<int32_t>{1, 5, 9, 2, 6, 10}));
+    EXPECT_THROW(sender.output(writer, &columns), Error);
+}
+
 TEST(Wire, TensorsOutsideTheSharedMemoryAreRefused) {
     const auto mapping = SharedMapping::create("test", 4096);
     const auto taken = [&](uint64_t place, int64_t size) {
@@ -99,6 +119,7 @@ TEST(Wire, TensorsOutsideTheSharedMemoryAreRefused) {
     EXPECT_THROW(taken(4032, 17), Error);
     EXPECT_THROW(taken(UINT64_MAX, 1), Error);
     EXPECT_THROW(taken(0, INT64_MAX), Error);
+    EXPECT_THROW(taken(0, int64_t{1} << 62), Error) << "its bytes are more than a number can say";
     EXPECT_THROW(taken(0, -1), Error);
 }
 
