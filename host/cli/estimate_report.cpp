@@ -114,13 +114,14 @@ Json prediction_json(const Prediction& p, const Answer& answer) {
     Json json = {{"image_size", {p.size.width, p.size.height}},
                  {"visual_tokens", p.stages.visual_tokens},
                  {"text_tokens", p.stages.text_tokens},
+                 {"fits", p.stages.fits},
                  {"stages", stages_json(p.stages, answer)},
                  {"memory",
                   {{"weights", p.weight_bytes},
                    {"kv_cache", p.stages.kv_bytes},
                    {"scratch", p.stages.scratch_bytes},
                    {"peak", p.peak_bytes}}}};
-    if (answer.timed()) json["answer_ms"] = stages_seconds(p.stages, answer) * 1e3;
+    if (answer.timed() && p.stages.fits) json["answer_ms"] = stages_seconds(p.stages, answer) * 1e3;
     auto& fusion = json["fusion"] = Json::array();
     for (const auto& kind : p.kinds) fusion.push_back(fusion_json(kind, answer));
     return json;
@@ -131,9 +132,13 @@ void print_prediction(const Prediction& p, const Answer& answer) {
                 static_cast<long long>(p.stages.visual_tokens), static_cast<long long>(p.stages.text_tokens));
     print_stage("encode", p.stages.encode, answer);
     print_stage("connect", p.stages.connect, answer);
-    print_stage("prefill", p.stages.prefill, answer);
-    print_stage("decode, per token", p.stages.decode, answer);
-    if (answer.timed())
+    if (p.stages.fits) {
+        print_stage("prefill", p.stages.prefill, answer);
+        print_stage("decode, per token", p.stages.decode, answer);
+    } else {
+        std::puts("  prefill, decode     too long for this model's context");
+    }
+    if (answer.timed() && p.stages.fits)
         std::printf("  answer of %lld tokens: %.4g ms, the first after %.4g ms\n",
                     static_cast<long long>(answer.new_tokens), stages_seconds(p.stages, answer) * 1e3,
                     (stages_seconds(p.stages, {answer.machine, 0})) * 1e3);

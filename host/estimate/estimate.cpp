@@ -124,10 +124,16 @@ Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_
     for (const auto& segment : segments) stages.text_tokens += static_cast<int64_t>(segment.ids.size());
     const VisualTokens* const images[] = {tokens.front().get()};
     const auto shown = beside ? std::span<const VisualTokens* const>() : std::span<const VisualTokens* const>(images);
+    const int64_t sequence = segment_tokens(segments);
+    stages.fits = text.output != VLM_OUTPUT_LOGITS || text.max_positions <= 0 || sequence < text.max_positions;
+    if (!stages.fits) {
+        stages.kv_bytes = sequence * text.kv_bytes_per_token;
+        stages.scratch_bytes = stages.visual_scratch_bytes;
+        return stages;
+    }
     before = work_of(device);
-    const auto context = text.output == VLM_OUTPUT_LOGITS
-                             ? pipeline.backbone().create_context(one.run, segment_tokens(segments) + 1)
-                             : nullptr;
+    const auto context =
+        text.output == VLM_OUTPUT_LOGITS ? pipeline.backbone().create_context(one.run, sequence + 1) : nullptr;
     const Backbone::Request prefill{context.get(), segments, shown, VLM_LOGITS_LAST};
     pipeline.backbone().run(one.run, {&prefill, 1}, device.allocator());
     stages.prefill = work_of(device) - before;

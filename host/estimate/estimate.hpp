@@ -35,10 +35,11 @@ struct Stages {
     int64_t kv_bytes = 0;              ///< Behind the prompt.
     int64_t visual_scratch_bytes = 0;  ///< Most scratch memory at once, of the stages before the backbone.
     int64_t scratch_bytes = 0;         ///< And of all stages.
+    bool fits = true;  ///< False: the prompt is longer than the backbone takes; `prefill` and `decode` are 0.
 };
 
 /** Runs one question (a grey picture of `width` x `height`, `text_tokens` of text with the markers of the prompt) and
- * notes what each stage asked of the device. */
+ * notes what each stage asked of the device. A prompt beyond the backbone's positions is not read: see `fits`. */
 Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_tokens);
 
 /** What reading text alone costs. */

@@ -167,6 +167,7 @@ class Comparison {
         kind.own = true;
         kind.visual_tokens = static_cast<double>(stages_.visual_tokens);
         kind.sequence = words_ + (inside_ ? kind.visual_tokens : 0);
+        kind.fits = stages_.fits;
         kind.encode = stages_.encode;
         kind.connect = stages_.connect;
         kind.prefill = stages_.prefill;

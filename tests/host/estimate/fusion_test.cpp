@@ -139,4 +139,18 @@ TEST(Fusion, SequencesBeyondTheContextAreSaidToBeTooLong) {
     EXPECT_TRUE(llava.kinds[0].fits);
 }
 
+TEST(Fusion, SoIsTheModelsOwnKind) {
+    const auto folder = fs::path(VLM_GOLDEN_DIR) / "early_fusion";
+    if (!fs::exists(folder / "config.json")) GTEST_SKIP() << "no reference checkpoint; set VLM_GOLDEN_DIR";
+    const Estimated early(folder);
+    const auto& text = early.pipeline->backbone().description();
+    ASSERT_GT(early.stages.visual_tokens, text.max_positions);
+    EXPECT_FALSE(early.stages.fits);
+    EXPECT_EQ(early.stages.prefill.flops(), 0);
+    EXPECT_GT(early.stages.connect.flops(), 0);
+    EXPECT_EQ(early.stages.kv_bytes, (early.stages.visual_tokens + early.stages.text_tokens) * text.kv_bytes_per_token);
+    EXPECT_TRUE(early.kinds[2].own);
+    EXPECT_FALSE(early.kinds[2].fits);
+}
+
 }  // namespace
