@@ -46,9 +46,9 @@ class Bytes {
     std::vector<char> data_;
 };
 
-}  // namespace
+enum class Side { exported, imported };
 
-std::vector<std::string> exported_symbols(const std::filesystem::path& path) {
+std::vector<std::string> symbols_of(const std::filesystem::path& path, Side side) {
     const Bytes file(path);
     if (file.size() < sizeof(Elf64_Ehdr)) throw file.broken("it is shorter than an ELF header");
     const auto header = file.at<Elf64_Ehdr>(0);
@@ -70,12 +70,23 @@ std::vector<std::string> exported_symbols(const std::filesystem::path& path) {
             const auto symbol = file.at<Elf64_Sym>(symbols.sh_offset + s * sizeof(Elf64_Sym));
             const auto type = ELF64_ST_TYPE(symbol.st_info);
             const bool local = ELF64_ST_BIND(symbol.st_info) == STB_LOCAL;
-            if (local || symbol.st_shndx == SHN_UNDEF || symbol.st_shndx == SHN_ABS || type == STT_SECTION) continue;
+            if (local || symbol.st_shndx == SHN_ABS || type == STT_SECTION) continue;
+            if ((symbol.st_shndx == SHN_UNDEF) != (side == Side::imported)) continue;
             names.push_back(file.text(strings.sh_offset + symbol.st_name));
         }
     }
     std::sort(names.begin(), names.end());
     return names;
+}
+
+}  // namespace
+
+std::vector<std::string> exported_symbols(const std::filesystem::path& path) {
+    return symbols_of(path, Side::exported);
+}
+
+std::vector<std::string> imported_symbols(const std::filesystem::path& path) {
+    return symbols_of(path, Side::imported);
 }
 
 }  // namespace vlm

@@ -1,5 +1,5 @@
 /** @file elf.hpp
- *  The symbols that a shared library shows, read from the file itself: loading it to find out would run its
+ *  The symbols that a shared library shows and takes, read from the file itself: loading it to find out would run its
  * constructors.
  */
 #pragma once
@@ -13,5 +13,8 @@ namespace vlm {
  * Section names and absolute version names are left out. Throws NOT_FOUND, or INVALID_ARGUMENT when the file is no such
  * library or its tables point outside of it. */
 std::vector<std::string> exported_symbols(const std::filesystem::path& path);
+
+/** Names of the symbols that such a library takes from others, sorted. Throws as above. */
+std::vector<std::string> imported_symbols(const std::filesystem::path& path);
 
 }  // namespace vlm

@@ -2,6 +2,7 @@
  *  Rules about running, tried on encoders, connectors, backbones and post-processors alike; reducers have rules of
  * their own (reducer_rules.cpp).
  */
+#include <sys/mman.h>
 #include <vlm/backbone.h>
 #include <vlm/connector.h>
 #include <vlm/post_processor.h>
@@ -10,8 +11,10 @@
 #include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
+#include "host/check/elf.hpp"
 #include "host/check/faulty_compute.hpp"
 #include "host/check/rules.hpp"
 #include "host/check/trial.hpp"
@@ -169,6 +172,58 @@ void survives_failing_services(const CheckOptions& options) {
     });
 }
 
+/** Memory that nobody may look into. */
+class ForbiddenPage {
+  public:
+    ForbiddenPage() : page_(mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+        if (page_ == MAP_FAILED) throw NotCheckable("no memory for a page that nobody may look into");
+    }
+    ~ForbiddenPage() { munmap(page_, kBytes); }
+    ForbiddenPage(const ForbiddenPage&) = delete;
+    ForbiddenPage& operator=(const ForbiddenPage&) = delete;
+    void* get() const { return page_; }
+
+  private:
+    static constexpr size_t kBytes = 4096;
+    void* page_;
+};
+
+/** What can be seen of the rule without a device: the compute service has no function that waits, so whoever waits
+ * calls the device's library himself; a late writer changes an output after his return; and a stream is a handle that
+ * goes to the compute service and nowhere else. */
+void leaves_streams_alone(const CheckOptions& options) {
+    static const std::set<std::string> kWaits = {"cudaDeviceSynchronize",
+                                                 "cudaStreamSynchronize",
+                                                 "cudaEventSynchronize",
+                                                 "cudaMemcpy",
+                                                 "cuCtxSynchronize",
+                                                 "cuStreamSynchronize",
+                                                 "cuEventSynchronize",
+                                                 "hipDeviceSynchronize",
+                                                 "hipStreamSynchronize",
+                                                 "hipEventSynchronize",
+                                                 "hipMemcpy"};
+    for (const auto& name : imported_symbols(options.library))
+        must(!kWaits.contains(name), "calls '" + name +
+                                         "', which waits for a device; copy to the CPU by the compute service where a "
+                                         "number must be read");
+    if (!claims_determinism(options)) throw NotCheckable("says that it is not deterministic");
+    constexpr int kSettleMs = 60;
+    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+        const ForbiddenPage page;
+        for (const auto& input : inputs) {
+            Conditions conditions;
+            conditions.settle_ms = kSettleMs;
+            must(trial.run(input.draw, conditions).bytes == input.outcome.bytes,
+                 "goes on writing after it has returned, for " + input.outcome.input);
+            conditions = {};
+            conditions.stream = page.get();
+            must(trial.run(input.draw, conditions).bytes == input.outcome.bytes,
+                 "gives another result with a stream than without, for " + input.outcome.input);
+        }
+    });
+}
+
 }  // namespace
 
 std::vector<Rule> run_rules() {
@@ -177,6 +232,7 @@ std::vector<Rule> run_rules() {
             {"VLM-P-15", "same input, same answer", repeats_itself},
             {"VLM-P-16", "a loaded component serves many runs at once", works_in_two_threads},
             {"VLM-P-17", "plans and results have the shapes that they say", keeps_to_the_plan},
+            {"VLM-P-21", "does not wait for a device, and writes nothing after its return", leaves_streams_alone},
             {"VLM-P-22", "a failing run says why", says_why},
             {"VLM-P-23", "progress rises and ends at its total", reports_sound_progress},
             {"VLM-P-24", "a failing service makes the call fail, and nothing else", survives_failing_services}};

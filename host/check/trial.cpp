@@ -4,6 +4,7 @@
 #include "host/check/trial.hpp"
 
 #include <chrono>
+#include <thread>
 
 #include "host/pipeline/checkpoint.hpp"
 #include "host/pipeline/recipe.hpp"
@@ -75,11 +76,13 @@ Outcome Trial::call(const std::string& input, const Conditions& conditions,
         if (done < last) outcome.progress = "reports " + std::to_string(done) + " done after " + std::to_string(last);
         last = done;
     };
-    Run run(conditions.compute != nullptr ? conditions.compute : device_->compute(), &listeners);
+    Run run(conditions.compute != nullptr ? conditions.compute : device_->compute(), &listeners, nullptr,
+            conditions.stream);
     vlm_run_context context = *run.context(VLM_ABI_VERSION);
     const auto begin = std::chrono::steady_clock::now();
     outcome.status = body(&context);
     outcome.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    if (conditions.settle_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(conditions.settle_ms));
     device_->end_run(&context);
     try {
         run.check(outcome.status == VLM_STATUS_OK ? VLM_STATUS_UNKNOWN : outcome.status, "");

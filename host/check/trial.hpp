@@ -24,6 +24,8 @@ struct Conditions {
     const vlm_compute* compute = nullptr;  ///< NULL: the device's own.
     unsigned char fill = 0;                ///< What outputs hold before the plugin writes them.
     bool wrong_input = false;              ///< Give the plugin a tensor of the wrong shape.
+    void* stream = nullptr;                ///< Of the run context.
+    int settle_ms = 0;                     ///< Wait so long after the call before looking at what it made.
 };
 
 /** What one run did. */

@@ -103,6 +103,9 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"connector_wrong_rows", "VLM-P-17", "were planned"},
         Fault{"connector_bad_layout", "VLM-P-17", "VLM-P-18"},
         Fault{"connector_writes_input", "VLM-P-13", "into its input 'features'"},
+        Fault{"connector_late", "VLM-P-21", "after it has returned"},
+        Fault{"connector_reads_stream", "VLM-P-21", "crashed"},
+        Fault{"connector_waits", "VLM-P-21", "'cudaDeviceSynchronize'"},
         Fault{"connector_one_at_a_time", "VLM-P-16", "two threads"}, Fault{"post_emits_twice", "VLM-P-17", "2 times"},
         Fault{"post_no_json", "VLM-P-17", "no JSON object"}, Fault{"post_crashes", "VLM-P-17", "crashed"}),
     [](const auto& info) { return std::string(info.param.plugin); });

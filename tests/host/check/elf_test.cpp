@@ -43,6 +43,8 @@ TEST(Elf, ListsWhatALibraryShows) {
     EXPECT_THAT(vlm::exported_symbols(kSound), testing::Not(testing::Contains("malloc")));
     EXPECT_THAT(vlm::exported_symbols(kSound.parent_path() / "extra_symbol.so"),
                 testing::IsSupersetOf({"helper_of_the_plugin", "vlm_plugin_entry"}));
+    EXPECT_THAT(vlm::imported_symbols(kSound), testing::Contains("malloc"));
+    EXPECT_THAT(vlm::imported_symbols(kSound), testing::Not(testing::Contains("vlm_plugin_entry")));
 }
 
 TEST(Elf, RefusesOtherFiles) {
