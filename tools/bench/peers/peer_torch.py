@@ -13,6 +13,15 @@ import transformers
 from serve import serve, timed
 
 
+def machine(device):
+    """What the GPU can do: operations of a large product in bf16, and bytes read by a sum of 4 GB, per second."""
+    a = torch.randn(8192, 8192, dtype=torch.bfloat16, device=device)
+    multiply = min(timed(lambda: a @ a, 10, torch.cuda.synchronize)) / 1e3
+    b = torch.ones(1 << 31, dtype=torch.bfloat16, device=device)
+    read = min(timed(b.sum, 10, torch.cuda.synchronize)) / 1e3
+    return {"operations_per_s": 2 * 8192**3 / multiply, "read_bytes_per_s": 2 * (1 << 31) / read}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True, help="checkpoint folder")
@@ -68,6 +77,8 @@ def main():
         return timed(step, request["steps"], wait)
 
     stages = {"prefill": lambda r: timed(prefill, r["runs"], wait), "decode": decode}
+    if device.startswith("cuda"):
+        stages["machine"] = lambda r: machine(device)
     if tower is not None:
         stages["encode"] = lambda r: timed(encode, r["runs"], wait)
         stages["first token"] = lambda r: timed(first_token, r["runs"], wait)

@@ -84,7 +84,7 @@ class Peers:
         options = ["--context", self.arguments.context, "--threads", self.arguments.threads]
         if label == "PyTorch":
             return Measured(label, [self.python, HERE / "peer_torch.py", "--model", self.model, "--device",
-                                    self.arguments.device, *options])
+                                    self.arguments.torch_device or self.arguments.device, *options])
         if label.startswith("OpenVINO"):
             folder = self.model.parent / (self.model.name + "-openvino")
             if not folder.exists():
@@ -115,8 +115,10 @@ def measure(everyone, rounds, arguments):
     times, machine = {name: {} for name in names}, []
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-        if arguments.device == "cpu":  # what it measures is the processor
-            machine.append(everyone[0].ask(stage="machine"))
+        # vlmhost measures the processor, PyTorch its GPU.
+        asked = everyone if arguments.device != "cpu" else everyone[:1]
+        can = [one.ask(stage="machine") for one in asked if arguments.device == "cpu" or one.label == "PyTorch"]
+        machine.extend(one for one in can if "read_bytes_per_s" in one)
         for name in names:
             # After the first round everything is warm.
             request = {"stage": name, "runs": 1 if number == 0 and arguments.runs == 0 else arguments.runs}
@@ -139,7 +141,7 @@ def spread(values):
 
 
 def table(weights, times, machine, peaks):
-    labels = ["vlmhost", *PEERS[weights]]
+    labels = ["vlmhost", *(label for label in PEERS[weights] if any(label in one for one in times.values()))]
     lines = [f"| {weights} | " + " | ".join(f"{label}, ms" for label in labels)
              + " | against the best peer | share of the machine |", "|---" * (len(labels) + 3) + "|"]
     for name, by_label in times.items():
@@ -151,15 +153,15 @@ def table(weights, times, machine, peaks):
             ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})"
         seconds = statistics.median(by_label["vlmhost"]) / 1e3
         share = ""
-        if not machine:
-            pass
-        elif "bytes" in by_label:
+        if machine and "bytes" in by_label:
             most = statistics.median(one["read_bytes_per_s"] for one in machine)
             share = f"{by_label['bytes'] / seconds / most:.0%} of bandwidth"
-        elif "flops" in by_label:
+        elif machine and "flops" in by_label:
             most = statistics.median(one["operations_per_s"] for one in machine)
             share = f"{by_label['flops'] / seconds / most:.0%} of arithmetic"
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {ratio} | {share} |")
+    if not peaks:
+        return "\n".join(lines)
     cells = [f"{peaks[label]:.0f}" if label in peaks else "" for label in labels]
     best = min(value for label, value in peaks.items() if label != "vlmhost") / peaks["vlmhost"]
     lines.append("| peak memory, MB | " + " | ".join(cells) + f" | {best:.2f} | |")
@@ -171,7 +173,8 @@ def main():
     parser.add_argument("--vlmhost", required=True)
     parser.add_argument("--shape", default="llava-1.1b", choices=["tiny", "llava-1.1b", "llava-1.5-7b", "qwen2-vl-2b"])
     parser.add_argument("--checkpoints", type=pathlib.Path, help="folder for random weights and conversions")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda; on cuda there is PyTorch alone, in bf16")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; on cuda PyTorch is the only peer, in bf16")
+    parser.add_argument("--torch-device", help="of PyTorch, where it is another: for dry runs")
     parser.add_argument("--weights", default="bf16,int8,int4")
     parser.add_argument("--peers", default="PyTorch,OpenVINO,llama.cpp")
     parser.add_argument("--stages", help="only these, like \"encode,decode x4\"")
@@ -212,7 +215,8 @@ def main():
         times, machine = measure(everyone, arguments.rounds, arguments)
         for one in everyone:
             one.end()
-        peaks = {one.label: one.peak_mb for one in everyone}
+        # Of the process; what a GPU has is not in it.
+        peaks = {one.label: one.peak_mb for one in everyone} if arguments.device == "cpu" else {}
         report["weights"][weights] = {"ms": times, "machine": machine, "peak_mb": peaks}
         report["load"] = os.getloadavg()[0]
         if arguments.json:

@@ -31,11 +31,13 @@ def serve(information, stages):
     """Prints `information`, then answers requests {"stage": name, "runs": n, "steps": n} with {"ms": [...]}.
 
     `stages` maps "encode", "prefill", "first token" and "decode" to functions of the request; "decode" requests have a
-    "batch". A stage that a peer does not have is answered with an empty list.
+    "batch". A stage that a peer does not have is answered with an empty list; one that gives a dictionary ("machine",
+    what the device can do) with that.
     """
     print(json.dumps(information), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
         stage = stages.get(request["stage"])
-        answer = {"ms": stage(request) if stage else [], "peak_mb": peak_mb()}
+        found = stage(request) if stage else []
+        answer = {**(found if isinstance(found, dict) else {"ms": found}), "peak_mb": peak_mb()}
         print(json.dumps(answer), flush=True)
