@@ -98,8 +98,8 @@ StageRecipe read_stage(json::Value value) {
 
 PromptRecipe read_prompt(json::Value value) {
     value.check_keys({"marker", "place", "add_special_tokens", "separate_text", "strip_text", "shared_piece",
-                      "space_after_image", "template", "prefix_text", "suffix_text", "suffix_piece", "image", "before",
-                      "tile", "row_end", "global", "after", "grid_row"});
+                      "space_after_image", "template", "prefix_text", "suffix_text", "suffix_piece", "pad_text",
+                      "image", "before", "tile", "row_end", "global", "after", "grid_row"});
     PromptRecipe prompt;
     prompt.markers = list_or_empty(value, "marker");
     if (const auto place = value.find("place")) {
@@ -118,6 +118,7 @@ PromptRecipe read_prompt(json::Value value) {
     prompt.prefix_text = value.get_or("prefix_text", "");
     prompt.suffix_text = value.get_or("suffix_text", "");
     prompt.suffix_piece = value.get_or("suffix_piece", "");
+    prompt.pad_text = value.get_or("pad_text", false);
     prompt.image = list_or_empty(value, "image");
     prompt.before = list_or_empty(value, "before");
     prompt.tile = list_or_empty(value, "tile");
@@ -135,12 +136,20 @@ void overlay(ordered_json& base, const ordered_json& over) {
         if (!value.is_null()) base[key] = value;
 }
 
+/** Lays a checkpoint's section over the recipe's defaults. A null that no default answers stays: it may say "none"
+ * where the class has a default of its own (`sliding_window`). */
+void overlay_section(ordered_json& base, const ordered_json& section) {
+    for (const auto& [key, value] : section.items())
+        if (!value.is_null() || !base.contains(key)) base[key] = value;
+}
+
 }  // namespace
 
 Recipe Recipe::from_file(const std::filesystem::path& path) {
     const auto document = json::Document::from_file(path.string());
     const auto root = document.root();
-    root.check_keys({"comment", "model_type", "covers", "stages", "post_processors", "transparency", "prompt"});
+    root.check_keys(
+        {"comment", "model_type", "covers", "stages", "post_processors", "transparency", "early_fusion", "prompt"});
     Recipe recipe;
     recipe.name = path.stem().string();
     recipe.model_types = one_or_more(root["model_type"]);
@@ -151,6 +160,7 @@ Recipe Recipe::from_file(const std::filesystem::path& path) {
     if (const auto transparency = root.find("transparency"))
         recipe.color_mode =
             transparency->as_one_of({"white", "ignore"}) == "ignore" ? ColorMode::kOpaque : ColorMode::kRgb;
+    recipe.early_fusion = root.get_or("early_fusion", false);
     if (const auto prompt = root.find("prompt")) recipe.prompt = read_prompt(*prompt);
     return recipe;
 }
@@ -193,7 +203,7 @@ std::string stage_config(const StageRecipe& stage, json::Value model, const std:
                 overlay(config, ordered_json::parse(more->second));
     if (const auto section = find_path(model, stage.section)) {
         if (!section->is_object()) throw section->error("must be an object");
-        overlay(config, ordered_json::parse(section->dump()));
+        overlay_section(config, ordered_json::parse(section->dump()));
     }
     for (const auto& [key, paths] : stage.take)
         for (const auto& path : paths)

@@ -42,6 +42,7 @@ struct PromptRecipe {
     std::string template_text;  ///< "{prompt}" is replaced; used when the checkpoint has no chat template.
     std::string prefix_text;    ///< In front of every prompt that does not begin with it (a processor that writes BOS).
     std::string suffix_text;    ///< Appended to every prompt (PaliGemma ends them with a newline).
+    bool pad_text = false;      ///< Texts of embedding backbones are padded to the longest that they take (SigLIP).
     std::string suffix_piece;   ///< Piece that the ids must end with (OpenVLA), or "".
 
     /** Expansion lists; items beginning with '@' are image positions: @image, @tile, @row; the rest is text. */
@@ -57,6 +58,7 @@ struct Recipe {
     std::vector<std::string> covers;            ///< Top-level keys of config.json that it answers for.
     std::map<std::string, StageRecipe> stages;  ///< "vision_encoder", "connector", "backbone".
     std::vector<std::string> post_processors;   ///< Plugin ids.
+    bool early_fusion = false;  ///< One transformer over patches and text: pictures show its four blocks of attention.
     PromptRecipe prompt;
     ColorMode color_mode = ColorMode::kRgb;  ///< What becomes of transparency when pictures are decoded.
 

@@ -13,7 +13,7 @@ constexpr vlm::sdk::Identity kIdentity = {
     .license = "Apache-2.0",
     .url = "https://arxiv.org/abs/2103.00020",
     .capabilities =
-        R"({"kinds": ["vlm.backbone/1"], "architectures": ["clip"], "devices": ["cpu", "cuda"], "deterministic": true})"};
+        R"({"kinds": ["vlm.backbone/1"], "architectures": ["clip", "siglip"], "devices": ["cpu", "cuda"], "deterministic": true})"};
 
 }  // namespace
 

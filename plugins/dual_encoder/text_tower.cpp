@@ -23,7 +23,8 @@ void TextTower::load(const Weights& weights) {
             EncoderLayer::load(text.under("encoder.layers." + std::to_string(i) + "."), names, layer_config()));
     norm_ = text.vector("final_layer_norm.weight", d);
     norm_bias_ = text.vector("final_layer_norm.bias", d);
-    projection_ = weights.linear("text_projection", config_.projection_size, d);
+    projection_ = config_.bidirectional ? text.linear("head", config_.projection_size, d)
+                                        : weights.linear("text_projection", config_.projection_size, d);
 }
 
 void TextTower::describe(vlm_backbone_description& d) const {
@@ -80,7 +81,7 @@ TextTower::Batch TextTower::collect(const Ops& ops, std::span<vlm_backbone_reque
                                        std::to_string(config_.vocab_size));
             batch.positions.push_back(i);
             batch.begins.push_back(first);
-            batch.ends.push_back(first + i + 1);
+            batch.ends.push_back(config_.bidirectional ? end : first + i + 1);
         }
         const int32_t pooled = pooled_row(config_, ids, end - first);
         batch.pooled.push_back(first + pooled);

@@ -29,8 +29,12 @@ Projector::Projector(const ComponentConfig& c)
     // Idefics3 and InternVL give the factor of the shuffle as a scale of 2 or a ratio of 0.5.
     if (c.config.has("downsample_ratio"))
         merge_ = static_cast<int32_t>(1.0 / c.config.get<double>("downsample_ratio", 1.0) + 0.5);
+    // InternVL's first shuffle gave the tokens of a view column by column.
+    c.config.expect<std::string>("ps_version", "v2");
     c.config.refuse_unknown();
-    if (layer_names_.empty()) throw invalid_argument("config: layers: at least one linear layer is needed");
+    if (layer_names_.empty() && !(pooled_ && input_size_ == output_size_))
+        throw invalid_argument(
+            "config: layers: at least one linear layer is needed, except for pooled features that go on as they are");
     if (merge_ < 1 || merge_ > 64)
         throw invalid_argument("config: merge: expected a factor of 1 to 64, found " + std::to_string(merge_));
     if (output_size_ < 1 || input_size_ < 0)
@@ -41,7 +45,7 @@ Projector::Projector(const ComponentConfig& c)
 
 void Projector::load(const Weights& weights) {
     for (const auto& name : layer_names_) layers_.push_back(weights.linear(name));
-    if (layers_.back().out() != output_size_)
+    if (!layers_.empty() && layers_.back().out() != output_size_)
         throw invalid_argument("weight '" + layer_names_.back() + "': makes rows of " +
                                std::to_string(layers_.back().out()) + ", but the language model takes " +
                                std::to_string(output_size_));

@@ -59,6 +59,8 @@ Similarity::Similarity(const ComponentConfig& c)
 void Similarity::load(const Weights& weights) {
     if (const auto scale = weights.find("logit_scale"); scale && scale->elements() == 1)
         logit_scale_ = static_cast<double>(to_floats(*scale).front());
+    if (const auto bias = weights.find("logit_bias"); bias && bias->elements() == 1)
+        logit_bias_ = static_cast<double>(to_floats(*bias).front());
 }
 
 std::string Similarity::label(int64_t index) const {
@@ -79,7 +81,8 @@ json Similarity::compare(const Run& run, Matrix images, Matrix texts, const std:
     normalize_rows(images);
     normalize_rows(texts);
     const Matrix cosines = products(images, texts, 1);
-    const Matrix logits = products(images, texts, std::exp(logit_scale_));
+    Matrix logits = products(images, texts, std::exp(logit_scale_));
+    for (float& logit : logits.values) logit += static_cast<float>(logit_bias_.value_or(0));
     tap(run, "image_embeds", images);
     tap(run, "text_embeds", texts);
     tap(run, "logits", logits);
@@ -88,8 +91,9 @@ json Similarity::compare(const Run& run, Matrix images, Matrix texts, const std:
     json out = {{"logits_per_image", to_json(logits)}, {"cosines", to_json(cosines)}};
     json all = json::array(), ranking = json::array();
     for (int64_t i = 0; i < logits.rows(); ++i) {
-        // Several images with one text: a softmax over one score would say 1 for all of them.
-        const auto p = softmax(logits.row(i), logits.columns);
+        // Several images with one text: a softmax over one score would say 1 for all of them. A bias is learnt with a
+        // sigmoid loss, where each pair is judged alone (SigLIP).
+        const auto p = logit_bias_ ? sigmoid(logits.row(i), logits.columns) : softmax(logits.row(i), logits.columns);
         json ranked = json::array();
         for (const int64_t j : best(logits.row(i), logits.columns, top_)) {
             const auto at = static_cast<size_t>(j);

@@ -39,7 +39,8 @@ class Similarity : public sdk::PostProcessor {
     bool sigmoid_;
     bool embeddings_;
     bool one_score_ = false;
-    double logit_scale_ = 0;  ///< Natural logarithm of the factor on the cosines.
+    double logit_scale_ = 0;            ///< Natural logarithm of the factor on the cosines.
+    std::optional<double> logit_bias_;  ///< Added behind it by models with a sigmoid loss.
     nlohmann::json labels_;
 };
 

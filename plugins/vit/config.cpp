@@ -49,6 +49,12 @@ void read_switches(const sdk::Config& config, const std::string& type, VitConfig
         c.norm_last = !config.get("use_mean_pooling", true);
         if (!config.get("use_absolute_position_embeddings", true)) c.positions = Positions::none;
     } else if (type == "intern_vit_6b") {
+        config.expect("pad2square", false);
+        c.dynamic.given = config.has("dynamic_image_size");
+        c.dynamic.tiles = config.get("dynamic_image_size", false);
+        c.dynamic.thumbnail = config.get("use_thumbnail", false);
+        c.dynamic.least = static_cast<int32_t>(config.integer("min_dynamic_patch", 1, 1, 1024));
+        c.dynamic.most = static_cast<int32_t>(config.integer("max_dynamic_patch", 6, c.dynamic.least, 1024));
         config.ignore({"qkv_bias", "use_flash_attn", "drop_path_rate"});
         // The files name the parameters of experts that the tower does not have.
         config.expect("use_moe", false);
@@ -92,7 +98,7 @@ void read_switches(const sdk::Config& config, const std::string& type, VitConfig
                    "projector_hidden_act", "num_positions", "max_image_size", "size", "use_base_siglip"});
 }
 
-void read_features(const sdk::Config& config, VitConfig& c) {
+void read_features(const sdk::Config& config, const std::string& type, VitConfig& c) {
     const bool chosen = config.has("vision_feature_layer");
     for (const int32_t layer : config.list<int32_t>("vision_feature_layer", {})) {
         const int32_t index = layer < 0 ? layer + c.layers + 1 : layer;
@@ -101,6 +107,10 @@ void read_features(const sdk::Config& config, VitConfig& c) {
                                         " is beyond the " + std::to_string(c.layers) + " layers of the tower");
         c.feature_layers.push_back(index);
     }
+    // InternVL means by -1 what the tower returns, which is normed when it does not pool by the mean.
+    const bool returned = config.has("vision_feature_layer") &&
+                          config.list<int32_t>("vision_feature_layer", {}) == std::vector<int32_t>{-1};
+    if (type == "internvl_vision" && c.norm_last && returned) c.feature_layers.clear();
     // LLaVA's "default" leaves out the first token; without that key a tower gives all that it has.
     c.drop_prefix = config.choice<bool>("vision_feature_select_strategy", chosen && c.class_token ? "default" : "full",
                                         {{"default", true}, {"patch", true}, {"full", false}, {"cls_patch", false}});
@@ -122,7 +132,7 @@ VitConfig read_config(const sdk::ComponentConfig& component) {
     VitConfig c = preset.config;
     read_geometry(config, preset, c);
     read_switches(config, type, c);
-    read_features(config, c);
+    read_features(config, type, c);
     config.refuse_unknown();
     return c;
 }

@@ -89,8 +89,15 @@ struct VitConfig {
     /** `hidden_states[i]` that become the features, counted from 0 (the embeddings) to `layers`, side by side; empty:
      * the last hidden state. */
     std::vector<int32_t> feature_layers;
-    bool drop_prefix = false;    ///< The features leave out the class token (and registers).
-    bool always_tiles = false;   ///< Tiles whatever the image processor's file says, as the family's processor does.
+    bool drop_prefix = false;   ///< The features leave out the class token (and registers).
+    bool always_tiles = false;  ///< Tiles whatever the image processor's file says, as the family's processor does.
+    /** InternVL's own files say in config.json, and not in the image processor's, how a picture is cut. */
+    struct Dynamic {
+        bool given = false;
+        bool tiles = false;
+        bool thumbnail = false;
+        int32_t least = 1, most = 6;
+    } dynamic;
     bool pad_to_square = false;  ///< Preprocessing pads to a square of the mean colour first (LLaVA-1.5).
 
     int32_t head_dim() const { return static_cast<int32_t>(hidden / heads); }

@@ -200,7 +200,7 @@ void tiles(Geometry& g, const PreprocessConfig& c, int32_t width, int32_t height
     canvas.resize({side(double{1} * tile.height * best.second), side(double{1} * tile.width * best.first)});
     const bool one = best.first * best.second == 1;
     add_tiles(canvas, tile, best.second, best.first, one);
-    if (one) return;
+    if (one || !c.thumbnail) return;
     Chain thumbnail(g, width, height);
     thumbnail.resize(tile).view(true);
 }

@@ -42,7 +42,8 @@ struct PreprocessConfig {
     std::array<float, 3> std{1.F, 1.F, 1.F};
     std::vector<std::pair<int32_t, int32_t>> pinpoints;  ///< anyres: (height, width).
     int32_t min_tiles = 1, max_tiles = 12;
-    bool split = false;  ///< Idefics: cut into tiles.
+    bool thumbnail = true;  ///< tiles: a view of the whole picture comes behind several tiles.
+    bool split = false;     ///< Idefics: cut into tiles.
     int32_t tile_edge = 0;
     int64_t min_pixels = 0, max_pixels = 0;
 };

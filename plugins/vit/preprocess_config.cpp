@@ -139,10 +139,29 @@ void read_crop(const sdk::Config& config, const Kind& kind, const VitConfig& tow
     }
 }
 
+/** `load_image` of InternVL's model cards: the file of the image processor gives the statistics at most. */
+PreprocessConfig dynamic_config(const sdk::Config& config, const VitConfig& tower) {
+    constexpr std::array<float, 3> kImageNetMean = {0.485F, 0.456F, 0.406F};
+    constexpr std::array<float, 3> kImageNetStd = {0.229F, 0.224F, 0.225F};
+    PreprocessConfig p;
+    p.cut = tower.dynamic.tiles ? Cut::tiles : Cut::single;
+    p.height = tower.image_height;
+    p.width = tower.image_width;
+    p.min_tiles = tower.dynamic.least;
+    p.max_tiles = tower.dynamic.most;
+    p.thumbnail = tower.dynamic.thumbnail;
+    p.mean = statistics(config, "image_mean", kImageNetMean);
+    p.std = statistics(config, "image_std", kImageNetStd);
+    if (*std::min_element(p.std.begin(), p.std.end()) <= 0)
+        throw sdk::invalid_argument(config.path("image_std") + ": must be positive");
+    return p;
+}
+
 }  // namespace
 
 PreprocessConfig read_preprocess_config(const sdk::ComponentConfig& component, const VitConfig& tower) {
     const sdk::Config& config = component.preprocessor;
+    if (tower.dynamic.given) return dynamic_config(config, tower);
     const Kind& kind = kind_of(config, tower);
     PreprocessConfig p;
     p.cut = kind.cut;

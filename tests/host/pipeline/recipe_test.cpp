@@ -107,6 +107,14 @@ TEST_F(RecipeFile, LaysConfigurationsOverEachOther) {
     EXPECT_THROW(config_of(R"({"vision_config": [1]})", "{}"), vlm::Error);
 }
 
+TEST_F(RecipeFile, HandsOnANullThatNoDefaultAnswers) {
+    // `"sliding_window": null` says "none", where an absent key would mean the default of the class.
+    const auto stage = vlm::Recipe::from_file(write("family.json", kWhole)).stages.at("vision_encoder");
+    const auto model = vlm::json::Document::from_text(R"({"vision_config": {"window": null, "depth": null}})", "config");
+    EXPECT_EQ(json::parse(vlm::stage_config(stage, model.root(), "{}")),
+              json::parse(R"({"layer": -2, "depth": 1, "window": null, "fixed": true})"));
+}
+
 TEST_F(RecipeFile, RefusesKeysThatNobodyAnswersFor) {
     const auto recipe = vlm::Recipe::from_file(write("family.json", kWhole));
     const auto check = [&](const std::string& model) {
