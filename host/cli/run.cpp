@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "host/base/error.hpp"
+#include "host/cli/attention.hpp"
 #include "host/cli/batch.hpp"
 #include "host/cli/options.hpp"
 #include "host/cli/progress.hpp"
@@ -107,7 +108,7 @@ int run_command(const Arguments& arguments) {
     out("reduction-map", po::value<std::string>(),
         "draw what token reducers merged (one colour per token) and dropped (dark) into this PNG; with several images "
         "NAME-1.png, NAME-2.png, ...");
-    all.add(ask).add(output).add(batch_options());
+    all.add(ask).add(output).add(attention_options()).add(batch_options());
     const auto values = parse(arguments, all, {}, kIntro);
     if (!values) return kSuccess;
     if (arguments.empty()) {
@@ -152,7 +153,9 @@ int run_command(const Arguments& arguments) {
         open.first.images.push_back({1080, 1440});  // a page at about 130 dots per inch
         open.first.prompt.reset();
     }
-    const auto pipeline = open_pipeline(*values, manifest, open);
+    const AttentionPictures attention(*values);
+    const auto pipeline = attention.wanted() && !plan_only ? attention.open(*values, manifest, std::move(open))
+                                                           : open_pipeline(*values, manifest, open);
     if (plan_only) {
         print_plan(*pipeline, open.first);
         return kSuccess;
@@ -204,6 +207,7 @@ int run_command(const Arguments& arguments) {
             trace.append(own);
             if (values->contains("reduction-map"))
                 write_reduction_maps((*values)["reduction-map"].as<std::string>(), request, result, i, files.size());
+            if (attention.wanted()) attention.write(*pipeline, request, result, i, listeners);
             if (stream) std::puts("");
             const std::string line = result.to_json();
             if (json)

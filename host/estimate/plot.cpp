@@ -104,4 +104,12 @@ Image plot_bars(const std::string& title, const std::vector<std::string>& series
     return image;
 }
 
+void write_text(Image& image, int x, int y, const std::string& text) {
+    write(image, x, y, text);
+}
+
+int text_width(const std::string& text) {
+    return width_of(text);
+}
+
 }  // namespace vlm::estimate

@@ -163,6 +163,40 @@ std::vector<Row> segment_rows(const Image& page, const RowOptions& options) {
     return segment_rows(level_page(page, options), options);
 }
 
+std::vector<int> row_columns(const LevelPage& page, const PixelBox& box, const RowOptions& options) {
+    constexpr double kSide = 0.3;  // paper kept left and right, in text heights
+    const int height = box.bottom - box.top;
+    const int side = round_even(kSide * height);
+    const int gap = round_even(options.max_gap * height);
+    std::vector<int> columns;
+    for (int x = box.left - side; x < box.left; ++x) columns.push_back(x);
+    const std::vector<uint8_t> inked = inked_columns(page.ink, box);
+    int blank = 0;
+    for (int x = box.left; x < box.right; ++x) {
+        blank = inked[static_cast<size_t>(x - box.left)] ? 0 : blank + 1;
+        if (blank <= gap) columns.push_back(x);
+    }
+    for (int x = box.right; x < box.right + side; ++x) columns.push_back(x);
+    return columns;
+}
+
+PointF in_row(const LevelPage& page, const PixelBox& box, const std::vector<int>& columns, double x, double y,
+              const RowOptions& options) {
+    const double turn = page.angle * (3.14159265358979323846 / 180.0);
+    const double centre_x = page.gray.width / 2.0, centre_y = page.gray.height / 2.0;
+    const double dx = x * page.scale - centre_x, dy = y * page.scale - centre_y;
+    const double level_x = std::cos(turn) * dx + std::sin(turn) * dy + centre_x;
+    const double level_y = -std::sin(turn) * dx + std::cos(turn) * dy + centre_y;
+    const int height = box.bottom - box.top;
+    const int margin = round_even(options.margin * height);
+    const int column = static_cast<int>(std::floor(level_x));
+    const auto at = std::lower_bound(columns.begin(), columns.end(), column);
+    if (at == columns.end() || *at != column) return {-1.F, -1.F};
+    const double along = static_cast<double>(at - columns.begin()) + (level_x - column);
+    return {static_cast<float>(along / static_cast<double>(columns.size())),
+            static_cast<float>((level_y - box.top + margin) / (height + 2.0 * margin))};
+}
+
 Image crop_row(const LevelPage& page, const PixelBox& box, const RowOptions& options) {
     check_page(page, "crop_row");
     const Image& gray = page.gray;
@@ -173,21 +207,9 @@ Image crop_row(const LevelPage& page, const PixelBox& box, const RowOptions& opt
                                ") is empty or leaves the level page of " + std::to_string(gray.width) + "x" +
                                std::to_string(gray.height));
     }
-    constexpr double kSide = 0.3;  // paper kept left and right, in text heights
     const int height = box.bottom - box.top;
     const int margin = round_even(options.margin * height);
-    const int side = round_even(kSide * height);
-    const int gap = round_even(options.max_gap * height);
-
-    std::vector<int> columns;
-    for (int x = box.left - side; x < box.left; ++x) columns.push_back(x);
-    const std::vector<uint8_t> inked = inked_columns(page.ink, box);
-    int blank = 0;
-    for (int x = box.left; x < box.right; ++x) {
-        blank = inked[static_cast<size_t>(x - box.left)] ? 0 : blank + 1;
-        if (blank <= gap) columns.push_back(x);
-    }
-    for (int x = box.right; x < box.right + side; ++x) columns.push_back(x);
+    const std::vector<int> columns = row_columns(page, box, options);
 
     Image row = make_image(static_cast<int>(columns.size()), height + 2 * margin, 1, 255);
     for (int y = 0; y < row.height; ++y) {

@@ -64,6 +64,15 @@ std::vector<Row> segment_rows(const LevelPage& page, const RowOptions& options =
 /** level_page() and segment_rows() in one call, for callers that need only the boxes. */
 std::vector<Row> segment_rows(const Image& page, const RowOptions& options = {});
 
+/** Which columns of the level page crop_row() takes, from left to right; they may leave the page (paper at both ends).
+ */
+std::vector<int> row_columns(const LevelPage& page, const PixelBox& box, const RowOptions& options = {});
+
+/** Where crop_row()'s picture of `box` shows the point (`x`, `y`) of the page as given: shares of its width and height.
+ * `columns` are those of row_columns(). Outside of 0 to 1 where the picture does not show the point. */
+PointF in_row(const LevelPage& page, const PixelBox& box, const std::vector<int>& columns, double x, double y,
+              const RowOptions& options = {});
+
 /** The level image of a row: [row_height, W, 1], W a multiple of width_step from 2 * width_step to max_row_width. Wide
  * blanks are shortened and a margin of paper is added.
  *  @throws Error INVALID_ARGUMENT when the box is empty or leaves the page. */

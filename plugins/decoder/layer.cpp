@@ -185,8 +185,16 @@ void Forward::cross_layer(int32_t index) {
         a.key_end = item.memory_mask.end;
         a.cache = item.context->memory_cache();
         a.layer = index;
+        sdk::Scratch picture;
+        if (config_.tap_attention && run_.tapped()) {
+            const auto& ends = item.context->memory_ends();
+            int64_t keys = (ends.empty() ? 0 : ends.back()) + (item.memory ? item.memory.size(0) : 0);
+            picture = ops_.create({item.rows(), keys}, VLM_DTYPE_F32);
+            a.weights = picture;
+        }
         sdk::Tensor heads = target.split_last(config_.heads);
         ops_.attention(a, heads);
+        if (picture) run_.tap(("attn.cross" + std::to_string(index)).c_str(), picture);
     }
     sdk::Epilogue gated;
     gated.residual = x_;
