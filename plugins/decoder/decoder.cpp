@@ -92,7 +92,7 @@ sdk::BackbonePlan Decoder::plan(const vlm_backbone_request& request) const {
     int64_t tables = 8 * int64_t{config_.head_dim} + 64;
     int64_t dense = config_.mask == MaskKind::prefix || config_.mask == MaskKind::block_causal ? tokens * keys : 0;
     int64_t logits = plan.output_rows * (config_.total_vocab() + config_.embed_size + config_.hidden_size);
-    int64_t pictures = config_.tap_attention ? tokens * keys : 0;
+    int64_t pictures = config_.tap_attention ? tokens * (keys + memory) : 0;
     int64_t elements = rows * widths + tokens * (unmerged + tables) + keys * tables + logits + pictures +
                        memory * (config_.visual_size + 3 * attended);
     constexpr int64_t kRounding = int64_t{1} << 20;

@@ -1,9 +1,9 @@
 /** @file similarity.hpp
  *  The post-processor `org.vlmhost.similarity`: what a backbone that does not generate has computed, as a ranking.
  *
- *  - Embeddings (CLIP): images and texts are compared by cosine, times `exp(logit_scale)` of the checkpoint. Writes
- *    `logits_per_image` and `probabilities` (softmax over the texts), both `[images][texts]`, `cosines`, and `ranking`:
- *    per image the texts, best first.
+ *  - Embeddings (CLIP, SigLIP): images and texts are compared by cosine, times `exp(logit_scale)` of the checkpoint,
+ * plus its `logit_bias` if it has one. Writes `logits_per_image` and `probabilities` (softmax over the texts; with a
+ * bias the sigmoid of each), both `[images][texts]`, `cosines`, and `ranking`: per image the texts, best first.
  *  - Classes (ViLT): `predictions`: per answer the best labels of `id2label`.
  *  - One score per pair (retrieval): `matches`: per answer score and probability.
  *

@@ -59,13 +59,12 @@ def small_internvl(c):
     return job
 
 
-RENAMED = [("model.vision_tower.", "vision_model."), ("embeddings.cls_token", "embeddings.class_embedding"),
+RENAMED = [("vision_tower.", "vision_model."), ("embeddings.cls_token", "embeddings.class_embedding"),
            ("embeddings.position_embeddings", "embeddings.position_embedding"),
            ("embeddings.patch_embeddings.projection", "embeddings.patch_embedding"), ("encoder.layer.", "encoder.layers."),
            ("attention.projection_layer", "attn.proj"), ("layernorm_before", "norm1"), ("layernorm_after", "norm2"),
-           ("lambda_1", "ls1"), ("lambda_2", "ls2"), ("model.multi_modal_projector.layer_norm", "mlp1.0"),
-           ("model.multi_modal_projector.linear_1", "mlp1.1"), ("model.multi_modal_projector.linear_2", "mlp1.3"),
-           ("model.language_model.", "language_model.model."), ("lm_head.", "language_model.lm_head.")]
+           ("lambda_1", "ls1"), ("lambda_2", "ls2"), ("multi_modal_projector.layer_norm", "mlp1.0"),
+           ("multi_modal_projector.linear_1", "mlp1.1"), ("multi_modal_projector.linear_2", "mlp1.3")]
 
 
 def to_authors_layout(folder):
