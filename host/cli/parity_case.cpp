@@ -232,10 +232,13 @@ class Folder {
         auto& ids = found["input_ids"];
         ids.integer = true;
         const auto texts = request.texts.empty() ? std::vector{request.prompt} : request.texts;
-        for (const auto& text : texts)
-            for (const auto& segment :
-                 build_prompt(text, {}, pipeline.recipe().prompt, pipeline.checkpoint().tokenizer(), true))
+        for (const auto& text : texts) {
+            const auto& tokenizer = pipeline.checkpoint().tokenizer();
+            auto segments = build_prompt(text, {}, pipeline.recipe().prompt, tokenizer, true);
+            pad_text(segments, pipeline.recipe().prompt, tokenizer, pipeline.backbone().description().max_positions);
+            for (const auto& segment : segments)
                 ids.values.insert(ids.values.end(), segment.ids.begin(), segment.ids.end());
+        }
         const auto result = pipeline.answer({request}, {}, listeners).front();
         // What post-processors showed is finished; the raw output stands in where none did.
         const std::string name = result.image_embeddings ? "text_embeds" : "logits";

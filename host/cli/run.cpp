@@ -154,6 +154,9 @@ int run_command(const Arguments& arguments) {
         open.first.prompt.reset();
     }
     const AttentionPictures attention(*values);
+    if (attention.wanted() && values->contains("score"))
+        throw invalid_argument(
+            "--attention draws what chose the tokens of an answer, and with --score none is generated");
     const auto pipeline = attention.wanted() && !plan_only ? attention.open(*values, manifest, std::move(open))
                                                            : open_pipeline(*values, manifest, open);
     if (plan_only) {

@@ -160,7 +160,8 @@ class Answering {
         for (const auto& text : texts) {
             Sequence sequence;
             sequence.segments = segments_of(text, {});
-            if (pipeline_.recipe().prompt.pad_text) pad(sequence.segments);
+            pad_text(sequence.segments, pipeline_.recipe().prompt, pipeline_.checkpoint().tokenizer(),
+                     pipeline_.backbone().description().max_positions);
             sequences.push_back(std::move(sequence));
         }
         if (images.empty()) return;
@@ -174,19 +175,6 @@ class Answering {
             std::copy_n(row.data<float>(), width,
                         result.image_embeddings.data<float>() + static_cast<int64_t>(i) * width);
         }
-    }
-
-    /** Pads a text to the longest that the backbone takes; one that is longer is left for the backbone to refuse. */
-    void pad(std::vector<Segment>& segments) const {
-        const auto id = pipeline_.checkpoint().tokenizer().special_id("pad_token");
-        if (!id)
-            throw failed_precondition(
-                "tokenizer_config.json: pad_token is missing; this model reads texts padded to a fixed length");
-        if (segments.empty()) segments.emplace_back();
-        auto& last = segments.back();
-        const int64_t room = pipeline_.backbone().description().max_positions - segment_tokens(segments);
-        if (room > 0) last.ids.insert(last.ids.end(), static_cast<size_t>(room), *id);
-        last.count = static_cast<int64_t>(last.ids.size());
     }
 
     std::vector<Segment> segments_of(const std::string& prompt,

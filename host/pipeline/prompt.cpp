@@ -199,6 +199,20 @@ size_t count_markers(const std::string& text, const PromptRecipe& recipe) {
     return count;
 }
 
+void pad_text(std::vector<Segment>& segments, const PromptRecipe& recipe, const Tokenizer& tokenizer, int64_t length) {
+    if (!recipe.pad_text) return;
+    const auto id = tokenizer.special_id("pad_token");
+    if (!id)
+        throw failed_precondition(
+            "tokenizer_config.json: pad_token is missing; this model reads texts padded to a fixed length");
+    const int64_t room = length - segment_tokens(segments);
+    if (room <= 0) return;
+    if (segments.empty()) segments.emplace_back();
+    auto& last = segments.back();
+    last.ids.insert(last.ids.end(), static_cast<size_t>(room), *id);
+    last.count = static_cast<int64_t>(last.ids.size());
+}
+
 int64_t segment_tokens(std::span<const Segment> segments) {
     int64_t tokens = 0;
     for (const auto& segment : segments) tokens += segment.count;

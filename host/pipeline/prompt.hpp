@@ -21,6 +21,10 @@ namespace vlm {
 std::vector<Segment> build_prompt(const std::string& text, std::span<const TokenLayout> layouts,
                                   const PromptRecipe& recipe, const Tokenizer& tokenizer, bool in_sequence);
 
+/** Pads a text that stands beside images to `length` tokens where the recipe says so. One that is longer stays, for the
+ * backbone to refuse. Throws FAILED_PRECONDITION when the tokenizer has no padding token. */
+void pad_text(std::vector<Segment>& segments, const PromptRecipe& recipe, const Tokenizer& tokenizer, int64_t length);
+
 /** Number of image markers in `text`. */
 size_t count_markers(const std::string& text, const PromptRecipe& recipe);
 

@@ -115,14 +115,13 @@ Result Session::take_turn(const Request& request, const GenerationOptions& optio
     const RunEnd end{*pipeline_, run};
     hooks.bind(&run);
 
-    images_.insert(images_.end(), request.images.begin(), request.images.end());
     const std::string prompt = render(request);
     std::vector<const NamedImage*> images;
-    for (const auto& image : images_) images.push_back(&image);
+    for (const auto& image : request.images) images.push_back(&image);
     VisualStage visual{*pipeline_, run, hooks, spans};
-    const auto tokens = visual.encode(images, prompt, &cache_);
+    for (auto& made : visual.encode(images, prompt, &cache_)) images_.push_back(std::move(made));
     std::vector<TokenLayout> layouts;
-    for (const auto& t : tokens) layouts.push_back(t->layout);
+    for (const auto& image : images_) layouts.push_back(image->layout);
     const auto units =
         units_of(build_prompt(prompt, layouts, pipeline_->recipe().prompt, pipeline_->checkpoint().tokenizer(), true));
 
@@ -143,7 +142,7 @@ Result Session::take_turn(const Request& request, const GenerationOptions& optio
     std::vector<Sequence> sequences(1);
     auto& sequence = sequences.front();
     sequence.segments = segments_from(units, common);
-    sequence.images = tokens;
+    sequence.images = images_;
     sequence.context = context_;
     for (size_t i = 0; i < common; ++i)
         if (units[i].image < 0) sequence.history.push_back(units[i].id);

@@ -57,7 +57,7 @@ class Session {
     std::shared_ptr<const Pipeline> pipeline_;
     std::atomic<bool> cancelled_{false};
     VisualCache cache_;
-    std::vector<NamedImage> images_;
+    std::vector<std::shared_ptr<const VisualTokens>> images_;  ///< Of all turns, each made in the turn that brought it.
     std::vector<ChatTurn> turns_;
     std::string raw_text_;
     std::vector<Unit> read_;

@@ -136,7 +136,6 @@ TEST(Families, ASecondTurnReadsOnlyWhatIsNew) {
         try {
             second = session.generate(next, options, {}, &second_trace);
         } catch (const Error& error) {
-            // Families that end every prompt with a token of their own take one turn.
             ADD_FAILURE() << error.what();
             continue;
         }
@@ -150,9 +149,13 @@ TEST(Families, ASecondTurnReadsOnlyWhatIsNew) {
         whole.prompt += first.text + next.prompt;
         const auto fresh = pipeline->answer({whole}, options).front();
         EXPECT_EQ(second.tokens.reused + second.tokens.text, fresh.tokens.visual + fresh.tokens.text);
-        // With a bidirectional prefix the earlier turn has not seen the later one, so its answer may differ.
+        // With a bidirectional prefix the earlier turn has not seen the later one, and a connector that reads the
+        // prompt has read the first turn's: there the answer may differ.
         const std::set<std::string> bidirectional = {"paligemma"};
-        if (!bidirectional.contains(pipeline->recipe().name)) EXPECT_EQ(ids_of(second), ids_of(fresh));
+        const bool reads_prompt = pipeline->connector().description().reads_prompt != 0;
+        if (!bidirectional.contains(pipeline->recipe().name) && !reads_prompt) {
+            EXPECT_EQ(ids_of(second), ids_of(fresh));
+        }
         ++tried;
     }
     if (tried == 0) GTEST_SKIP() << "no reference folders in " << VLM_GOLDEN_DIR;

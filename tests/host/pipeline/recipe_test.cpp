@@ -110,7 +110,8 @@ TEST_F(RecipeFile, LaysConfigurationsOverEachOther) {
 TEST_F(RecipeFile, HandsOnANullThatNoDefaultAnswers) {
     // `"sliding_window": null` says "none", where an absent key would mean the default of the class.
     const auto stage = vlm::Recipe::from_file(write("family.json", kWhole)).stages.at("vision_encoder");
-    const auto model = vlm::json::Document::from_text(R"({"vision_config": {"window": null, "depth": null}})", "config");
+    const auto model =
+        vlm::json::Document::from_text(R"({"vision_config": {"window": null, "depth": null}})", "config");
     EXPECT_EQ(json::parse(vlm::stage_config(stage, model.root(), "{}")),
               json::parse(R"({"layer": -2, "depth": 1, "window": null, "fixed": true})"));
 }
