@@ -39,6 +39,7 @@ struct ResolvedStage {
     ComponentConfig config;
     std::string source;  ///< Where its settings are from, for messages.
     std::optional<isolate::IsolateOptions> isolate;
+    StageRecipe recipe;
 };
 
 class StageResolver {
@@ -63,6 +64,7 @@ class StageResolver {
         resolved.source = (checkpoint_.folder() / "config.json").string() + " through the recipe '" + recipe_.name +
                           "'" + (manifest.options != "{}" ? " and the manifest's options" : "");
         finish(resolved, name, manifest);
+        resolved.recipe = stage;
         return resolved;
     }
 
@@ -87,7 +89,9 @@ class StageResolver {
         try {
             return std::make_unique<Stage>(std::move(plugin), stage.config);
         } catch (const Error& error) {
-            throw Error(error.code(), error.what() + ("; its settings come from " + stage.source));
+            const auto original = taken_from(stage.recipe, checkpoint_.config(), error.what());
+            throw Error(error.code(), error.what() + ("; its settings come from " + stage.source) +
+                                          (original.empty() ? "" : ", where that key is '" + original + "'"));
         }
     }
 

@@ -216,6 +216,15 @@ std::string stage_config(const StageRecipe& stage, json::Value model, const std:
     return config.dump();
 }
 
+std::string taken_from(const StageRecipe& stage, json::Value model, const std::string& message) {
+    for (const auto& [key, paths] : stage.take) {
+        if (message.find("config: " + key + ":") == std::string::npos) continue;
+        for (const auto& path : paths)
+            if (find_path(model, path)) return path != key ? path : "";
+    }
+    return "";
+}
+
 void check_covered(const Recipe& recipe, json::Value model) {
     std::set<std::string> known(kBookkeeping.begin(), kBookkeeping.end());
     known.insert(recipe.covers.begin(), recipe.covers.end());

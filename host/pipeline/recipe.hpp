@@ -74,6 +74,9 @@ Recipe find_recipe(const std::vector<std::filesystem::path>& folders, const std:
  * the one before. Members that are null count as absent. */
 std::string stage_config(const StageRecipe& stage, json::Value model, const std::string& manifest_options);
 
+/** What config.json calls the key that a plugin's `message` names ("config: KEY: …"); "" when it is called the same. */
+std::string taken_from(const StageRecipe& stage, json::Value model, const std::string& message);
+
 /** Refuses top-level keys of config.json that nobody answers for, by name. */
 void check_covered(const Recipe& recipe, json::Value model);
 

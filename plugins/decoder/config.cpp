@@ -117,6 +117,10 @@ void read_rope(const Section& s, DecoderConfig& c) {
     read_rope_object(s, "rope_parameters", c);
     if (!(rope.theta > 1.0)) fail(s, "rope_theta", "a number above 1");
     if (!(rope.partial > 0.0 && rope.partial <= 1.0)) fail(s, "partial_rotary_factor", "a number above 0, at most 1");
+    const bool partial = c.naming == Naming::persimmon || c.naming == Naming::phi3;
+    if (!partial && rope.partial != 1.0)
+        throw sdk::invalid_argument("config: partial_rotary_factor: models of type \"" + c.model_type +
+                                    "\" rotate all of a head, found " + std::to_string(rope.partial));
 }
 
 /** Which layers have a sliding window, and how wide it is. */
@@ -175,10 +179,13 @@ void read_sizes(const Section& s, DecoderConfig& c) {
 
 void read_llama(const Section& s, DecoderConfig& c) {
     c.norm_eps = static_cast<float>(s.get<double>("rms_norm_eps", c.norm_eps));
-    c.activation = read_activation(s, "hidden_act", c.activation);
-    c.activation = read_activation(s, "hidden_activation", c.activation);
+    // Gemma's files may have both keys: its second class reads `hidden_activation` and all others `hidden_act`.
+    const bool second = c.model_type == "gemma2";
+    c.activation = read_activation(s, second ? "hidden_act" : "hidden_activation", c.activation);
+    c.activation = read_activation(s, second ? "hidden_activation" : "hidden_act", c.activation);
     if (is_gemma(c)) {
-        if (c.activation == VLM_ACT_GELU) c.activation = VLM_ACT_GELU_TANH;  // a slip in the first files, never meant
+        // A slip in the first files, never meant.
+        if (c.activation == VLM_ACT_GELU && !second) c.activation = VLM_ACT_GELU_TANH;
         c.embed_scale = std::sqrt(static_cast<float>(c.hidden_size));
     }
     bool bias = s.get<bool>("attention_bias", false);

@@ -191,8 +191,9 @@ class Loader {
         for (const char* root : kHeadRoots) {
             if (name.empty() && all_.has(root + names_.head + ".weight")) name = root + names_.head;
         }
-        bool tied = config_.tie_embeddings || (name.empty() && !config_.tie_explicit);
-        if (!tied && name.empty()) {
+        // As transformers 5: a head that the checkpoint has is used, whatever config.json says of ties.
+        bool tied = name.empty();
+        if (tied && !config_.tie_embeddings && config_.tie_explicit) {
             throw sdk::not_found("weight '" + names_.head +
                                  ".weight' is missing from the checkpoint, and config.json says that it is not tied to "
                                  "the embeddings");

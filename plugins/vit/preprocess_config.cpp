@@ -209,6 +209,9 @@ PreprocessConfig read_preprocess_config(const sdk::ComponentConfig& component, c
         same("merge_size", tower.merge);
         same("temporal_patch_size", tower.temporal);
     }
+    // Padding to the largest picture of a batch changes nothing here, as pictures are read one by one; to a given size
+    // it would.
+    if (config.get("do_pad", false)) config.expect("pad_size", nlohmann::json());
     // What says nothing about the pixels of one picture.
     config.ignore({"processor_class",
                    "image_processor_type",

@@ -116,6 +116,15 @@ TEST_F(RecipeFile, HandsOnANullThatNoDefaultAnswers) {
               json::parse(R"({"layer": -2, "depth": 1, "window": null, "fixed": true})"));
 }
 
+TEST_F(RecipeFile, KnowsWhatConfigJsonCallsAKeyThatIsRefused) {
+    vlm::StageRecipe stage;
+    stage.take = {{"act", {"absent", "projector_hidden_act"}}, {"layer", {"layer"}}};
+    const auto model = vlm::json::Document::from_text(R"({"projector_hidden_act": "mish", "layer": 1})", "config");
+    EXPECT_EQ(vlm::taken_from(stage, model.root(), "config: act: 'mish' is unknown"), "projector_hidden_act");
+    EXPECT_EQ(vlm::taken_from(stage, model.root(), "config: layer: too large"), "");
+    EXPECT_EQ(vlm::taken_from(stage, model.root(), "config: actor: unknown"), "");
+}
+
 TEST_F(RecipeFile, RefusesKeysThatNobodyAnswersFor) {
     const auto recipe = vlm::Recipe::from_file(write("family.json", kWhole));
     const auto check = [&](const std::string& model) {

@@ -79,6 +79,24 @@ TEST(ConfigTest, WindowsFollowTheFamily) {
               (std::vector<int64_t>{0, 0}));
 }
 
+TEST(ConfigTest, EachGemmaReadsTheActivationOfItsOwnClass) {
+    const auto activation = [](const std::string& type, const std::string& keys) {
+        return read(R"({"model_type": ")" + type + "\"" + keys + "}").activation;
+    };
+    const std::string both = R"(, "hidden_act": "relu", "hidden_activation": "silu")";
+    EXPECT_EQ(activation("gemma", both), uint32_t{VLM_ACT_RELU});
+    EXPECT_EQ(activation("gemma2", both), uint32_t{VLM_ACT_SILU});
+    EXPECT_EQ(activation("gemma", R"(, "hidden_act": "gelu")"), uint32_t{VLM_ACT_GELU_TANH});
+    EXPECT_EQ(activation("gemma2", R"(, "hidden_activation": "gelu")"), uint32_t{VLM_ACT_GELU});
+}
+
+TEST(ConfigTest, PartialRotationIsRefusedWhereAllOfAHeadTurns) {
+    const std::string partial = R"(, "partial_rotary_factor": 0.5})";
+    EXPECT_THROW(read(R"({"model_type": "llama")" + partial), vlm::sdk::Error);
+    EXPECT_EQ(read(R"({"model_type": "phi3")" + partial).rope.partial, 0.5);
+    EXPECT_EQ(read(R"({"model_type": "llama", "partial_rotary_factor": 1.0})").rope.partial, 1.0);
+}
+
 TEST(ConfigTest, AGemmaInsidePaligemmaIsAPrefixModel) {
     std::string section =
         R"({"model_type": "gemma", "hidden_size": 2048, "num_attention_heads": 8, "num_key_value_heads": 1,

@@ -244,6 +244,17 @@ TEST(ForwardOutputs, ACheckpointsConfidenceHeadJudgesThePrompt) {
     model.destroy_context(context);
 }
 
+TEST(ForwardOutputs, AHeadOfItsOwnIsUsedWhateverTheConfigurationSaysOfTies) {
+    const auto logits = [](const nlohmann::json& options) {
+        Model model(fixture("llama_linear"), options);
+        vlm_backbone_context* context = model.make_context(20);
+        auto out = model.run(context, TestPrompt::text(some_ids(6, 3)));
+        model.destroy_context(context);
+        return out.logits;
+    };
+    EXPECT_EQ(logits({{"tie_word_embeddings", true}}), logits({{"tie_word_embeddings", false}}));
+}
+
 TEST(ForwardOutputs, DroppedPositionsAreNeverSeen) {
     // A dropped visual position is absent from the sequence, but the text behind keeps its place.
     Model model(fixture("llama_linear"));
