@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 
 #include "host/image/decode.hpp"
 #include "host/pipeline/pipeline.hpp"
@@ -13,14 +14,16 @@ namespace {
 
 class Steps : public testing::Test {
   protected:
-    static std::unique_ptr<Pipeline> open(const std::string& device, int64_t batch = 1) {
-        setenv("VLM_EMULATED_ORDER", "serial", 1);
+    static std::unique_ptr<Pipeline> open(const std::string& device, int64_t batch = 1,
+                                          const std::function<void(Manifest&)>& set = {}) {
+        setenv("VLM_EMULATED_ORDER", "late", 1);
         setenv("VLM_CUDA_LIBRARY", VLM_EMULATED_CUDA, 1);
         Manifest manifest = Manifest::for_model(std::string(VLM_SOURCE_DIR) + "/models/rx-small");
         manifest.device = device;
         manifest.dtype = "f32";
         manifest.use_template = false;
         manifest.batch = batch;
+        if (set) set(manifest);
         OpenOptions options;
         options.plugin_folders = {VLM_PLUGIN_DIR};
         return Pipeline::open(std::move(manifest), options);
@@ -59,6 +62,28 @@ TEST_F(Steps, ManySequencesWaitTogether) {
     EXPECT_EQ(answer(*gpu, 9, 3), alone);
     const int64_t nine = gpu->device().counters().synchronizations;
     EXPECT_EQ((nine - four) - (four - start), 5);
+}
+
+/** FastV's map depends on the host's list of rows, so a prefill waits for it; decoding and the layers do not. */
+TEST_F(Steps, PruningWaitsOnlyWhereTheTokensAreChosen) {
+    const auto with_fastv = [](int32_t layer) {
+        return [layer](Manifest& manifest) {
+            StageManifest fastv;
+            fastv.plugin = "org.vlmhost.fastv";
+            fastv.options = R"({"layer": )" + std::to_string(layer) + R"(, "ratio": 0.5})";
+            manifest.token_reducers = {fastv};
+        };
+    };
+    const auto waits = [](const Pipeline& pipeline, int64_t tokens) {
+        const int64_t before = pipeline.device().counters().synchronizations;
+        answer(pipeline, tokens);
+        return pipeline.device().counters().synchronizations - before;
+    };
+    const auto plain = open("cuda"), pruned = open("cuda", 1, with_fastv(1));
+    constexpr int64_t kWaits = 3;  // the rows' images, what is protected, the map
+    EXPECT_EQ(waits(*pruned, 4) - waits(*plain, 4), kWaits);
+    EXPECT_EQ(waits(*pruned, 9) - waits(*plain, 9), kWaits);
+    EXPECT_EQ(answer(*pruned, 9), answer(*open("cpu", 1, with_fastv(1)), 9));
 }
 
 }  // namespace
