@@ -128,7 +128,7 @@ TEST_F(MatchSafety, EveryListedNameIsFoundExactly) {
 TEST_F(MatchSafety, RatesWithRandomSlips) {
     const Matcher plain(formulary, MatchOptions{});
     const Matcher informed(formulary, MatchOptions{}, others);
-    for (const auto& [matcher, label] : {std::pair(&plain, "formulary"), std::pair(&informed, "with_other_names")})
+    for (const Matcher* matcher : {&plain, &informed})
         for (int slips = 0; slips <= 2; ++slips) {
             const double accepted = rate(unlisted(), slips, [&](const std::string& read, std::size_t) {
                 return matcher->match(read).drug.has_value();
@@ -140,7 +140,8 @@ TEST_F(MatchSafety, RatesWithRandomSlips) {
                 return got != drug;
             });
             const double found = 1 - missed;
-            const std::string key = std::string(label) + "_slips_" + std::to_string(slips);
+            const std::string key =
+                std::string(matcher == &plain ? "formulary" : "with_other_names") + "_slips_" + std::to_string(slips);
             RecordProperty(key + "_false_accept", std::to_string(accepted));
             RecordProperty(key + "_true_accept", std::to_string(found));
             std::printf("%-28s unlisted accepted %.5f  listed found %.4f  listed as another %zu\n", key.c_str(),
