@@ -38,6 +38,31 @@ std::string describe(int code, const OnigErrorInfo* info) {
     return {reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(size)};
 }
 
+/** `[:punct:]` written out. From Oniguruma 6.9.9 on, which the reference carries, it has symbols too ("$", "+"); Debian
+ * 12 has 6.9.8. */
+std::string with_symbols_as_punctuation(std::string_view expression) {
+    const std::pair<std::string_view, std::string_view> words[] = {{"[:punct:]", "\\p{P}\\p{S}"},
+                                                                   {"[:^punct:]", "[^\\p{P}\\p{S}]"}};
+    std::string out;
+    int depth = 0;  // of brackets: outside of them the words are lists of letters
+    for (std::size_t i = 0; i < expression.size();) {
+        const std::string_view rest = expression.substr(i);
+        std::size_t taken = rest[0] == '\\' && rest.size() > 1 ? 2 : 1;
+        std::string_view written = rest.substr(0, taken);
+        if (depth > 0)
+            for (const auto& [word, meaning] : words)
+                if (rest.starts_with(word)) {
+                    taken = word.size();
+                    written = meaning;
+                }
+        if (written == "[") ++depth;
+        if (written == "]" && depth > 0) --depth;
+        out += written;
+        i += taken;
+    }
+    return out;
+}
+
 }  // namespace
 
 struct Pattern::Compiled {
@@ -55,9 +80,10 @@ Pattern Pattern::regex(std::string_view expression, const std::string& where) {
     auto compiled = std::make_shared<Compiled>();
     compiled->where = where;
     compiled->source = expression;
-    const auto* begin = reinterpret_cast<const OnigUChar*>(expression.data());
+    const std::string written = with_symbols_as_punctuation(expression);
+    const auto* begin = reinterpret_cast<const OnigUChar*>(written.data());
     OnigErrorInfo info{};
-    const int code = onig_new(&compiled->regex, begin, begin + expression.size(), ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
+    const int code = onig_new(&compiled->regex, begin, begin + written.size(), ONIG_OPTION_NONE, ONIG_ENCODING_UTF8,
                               ONIG_SYNTAX_DEFAULT, &info);
     if (code != ONIG_NORMAL) {
         compiled->regex = nullptr;

@@ -34,6 +34,15 @@ TEST(Pattern, EmptyMatchesStepByCharacters) {
     EXPECT_EQ(drawn(Pattern::regex("b*", "t"), "abbc"), "[](a)[bb](c)[]");
 }
 
+TEST(Pattern, PunctuationHasSymbolsAsInTheReference) {
+    EXPECT_EQ(drawn(Pattern::regex("[[:punct:]]", "t"), "a$+.p:"), "(a)[$][+][.](p)[:]");
+    EXPECT_EQ(drawn(Pattern::regex("[[:^punct:]]", "t"), "a$+p"), "[a]($+)[p]");
+    EXPECT_EQ(drawn(Pattern::regex("[^[:punct:]]", "t"), "a$+p"), "[a]($+)[p]");
+    EXPECT_EQ(drawn(Pattern::regex("[a[:punct:]&&[^$]]", "t"), "a$+p"), "[a]($)[+](p)");
+    EXPECT_EQ(drawn(Pattern::regex("[:punct:]", "t"), "a$p:"), "(a$)[p][:]") << "letters, not a class";
+    EXPECT_EQ(drawn(Pattern::regex("\\[[:punct:]]", "t"), "[p]"), "[[p]]") << "an escaped bracket opens nothing";
+}
+
 TEST(Pattern, KnowsUnicodeClassesAndLookAhead) {
     EXPECT_EQ(drawn(Pattern::regex("\\p{L}+", "t"), "héé 한국 1"), "[héé]( )[한국]( 1)");
     EXPECT_EQ(drawn(Pattern::regex("\\s+(?!\\S)|\\s+", "t"), "a   b"), "(a)[  ][ ](b)");
