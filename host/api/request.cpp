@@ -108,7 +108,7 @@ GenerationOptions read_options(const vlm_generation_options* theirs, GenerationO
     if (theirs == nullptr) return options;
     const auto given = read_struct(theirs, "vlm_generation_options");
     if (given.max_new_tokens > 0) options.max_new_tokens = given.max_new_tokens;
-    if (given.temperature != 0) options.temperature = std::max(0.0F, given.temperature);
+    if (given.temperature != 0) options.temperature = given.temperature < 0 ? 0.0F : given.temperature;
     if (given.top_k != 0) options.top_k = std::max(0, given.top_k);
     if (given.top_p > 0) options.top_p = given.top_p;
     if (given.min_p > 0) options.min_p = given.min_p;

@@ -20,6 +20,8 @@ State& state() {
     return *instance;
 }
 
+thread_local ErrorCapture* capture = nullptr;  ///< The innermost of this thread.
+
 void to_standard_error(int level, std::string_view source, std::string_view text) {
     if (level < VLM_LOG_WARNING) return;
     std::fprintf(stderr, "%s: %.*s: %.*s\n", level >= VLM_LOG_ERROR ? "error" : "warning",
@@ -33,8 +35,20 @@ void set_log_sink(LogSink sink) {
     state().sink = std::move(sink);
 }
 
+ErrorCapture::ErrorCapture() noexcept : outer_(capture) {
+    capture = this;
+}
+
+ErrorCapture::~ErrorCapture() {
+    capture = outer_;
+}
+
 void log_message(int level, std::string_view source, std::string_view text) noexcept {
     try {
+        if (level >= VLM_LOG_ERROR && capture != nullptr) {
+            capture->text_ = text;
+            return;
+        }
         const std::scoped_lock lock(state().mutex);
         if (state().sink)
             state().sink(level, source, text);

@@ -5,6 +5,7 @@
 #include <vlm/context.h>
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace vlm {
@@ -18,5 +19,22 @@ void set_log_sink(LogSink sink);
 
 /** Sends a message to the sink. Never throws. */
 void log_message(int level, std::string_view source, std::string_view text) noexcept;
+
+/** While it lives, the errors that this thread logs are kept instead of sent to the sink: a function of the ABI that
+ * has no run context can say only there why it refuses, and the caller's message should be one. */
+class ErrorCapture {
+  public:
+    ErrorCapture() noexcept;
+    ~ErrorCapture();
+    ErrorCapture(const ErrorCapture&) = delete;
+    ErrorCapture& operator=(const ErrorCapture&) = delete;
+    /** The last error, or "". */
+    const std::string& text() const { return text_; }
+
+  private:
+    friend void log_message(int level, std::string_view source, std::string_view text) noexcept;
+    std::string text_;
+    ErrorCapture* outer_;
+};
 
 }  // namespace vlm

@@ -24,6 +24,11 @@ std::string text_at(const ordered_json& object, const char* member, const char* 
 }  // namespace
 
 AnswersFile::AnswersFile(std::filesystem::path path) : path_(std::move(path)) {
+    std::error_code missing;
+    const auto status = std::filesystem::status(path_, missing);
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+        throw invalid_argument(path_.string() +
+                               ": --output is read again when work goes on, so it must be a regular file");
     std::ifstream old(path_, std::ios::binary);
     std::uintmax_t whole = 0;  // bytes of complete lines
     bool cut_off = false;

@@ -128,6 +128,7 @@ int chat_command(const Arguments& arguments) {
     GenerationOptions options = pipeline->manifest().generation;
     if (values->contains("max-new-tokens")) options.max_new_tokens = (*values)["max-new-tokens"].as<int64_t>();
     if (values->contains("temperature")) options.temperature = (*values)["temperature"].as<double>();
+    check_generation(options);
 
     const bool json = values->contains("json");
     Chat chat(pipeline, options, json, values->contains("raw"));

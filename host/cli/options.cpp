@@ -144,14 +144,20 @@ std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manife
 std::vector<std::filesystem::path> image_files(const std::vector<std::string>& given, bool& folders) {
     std::vector<std::filesystem::path> files;
     for (const auto& path : given) {
-        if (!std::filesystem::is_directory(path)) {
+        std::error_code failure;  // whoever reads the file says what is wrong with it
+        if (!std::filesystem::is_directory(path, failure)) {
             files.emplace_back(path);
             continue;
         }
         folders = true;
         std::vector<std::filesystem::path> inside;
-        for (const auto& entry : std::filesystem::directory_iterator(path))
-            if (entry.is_regular_file() && looks_like_image(entry.path())) inside.push_back(entry.path());
+        std::filesystem::directory_iterator entry(path, failure);
+        for (const std::filesystem::directory_iterator end; !failure && entry != end; entry.increment(failure)) {
+            std::error_code ignored;
+            if (entry->is_regular_file(ignored) && looks_like_image(entry->path())) inside.push_back(entry->path());
+        }
+        if (failure)
+            throw Error(VLM_STATUS_PERMISSION_DENIED, path + ": this folder cannot be read: " + failure.message());
         if (inside.empty()) throw not_found(path + ": this folder has no .png, .jpg, .jpeg or .webp files");
         std::sort(inside.begin(), inside.end());
         files.insert(files.end(), inside.begin(), inside.end());

@@ -41,6 +41,7 @@ GenerationOptions generation_options(const po::variables_map& values, Generation
     if (values.contains("prompt-lookup")) options.prompt_lookup = values["prompt-lookup"].as<int64_t>();
     if (values.contains("grammar")) options.grammar = Grammar::from_file(values["grammar"].as<std::string>());
     if (values.contains("stop")) options.stop = values["stop"].as<std::vector<std::string>>();
+    check_generation(options);
     return options;
 }
 

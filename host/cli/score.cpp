@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "host/base/error.hpp"
 
@@ -34,11 +35,18 @@ std::vector<std::string> given_answers(const std::vector<std::string>& values) {
             answers.push_back(value);
             continue;
         }
-        std::ifstream file(value.substr(1), std::ios::binary);
-        if (!file) throw not_found(value.substr(1) + ": cannot be opened (a text that begins with @ goes into a file)");
-        std::stringstream text;
-        text << file.rdbuf();
-        std::string answer = text.str();
+        const std::string path = value.substr(1);
+        std::error_code failure;
+        const auto size = std::filesystem::file_size(path, failure);  // refuses what is no regular file
+        std::ifstream file(path, std::ios::binary);
+        if (failure || !file)
+            throw not_found(path + ": cannot be read" + (failure ? ": " + failure.message() : "") +
+                            " (a text that begins with @ goes into a file)");
+        constexpr std::uintmax_t kMost = 1 << 20;
+        if (size > kMost)
+            throw invalid_argument(path + ": an answer of " + std::to_string(size) +
+                                   " bytes is not scored; at most 1 MB is");
+        std::string answer{std::istreambuf_iterator<char>(file), {}};
         while (answer.ends_with('\n') || answer.ends_with('\r')) answer.pop_back();
         answers.push_back(std::move(answer));
     }

@@ -112,6 +112,9 @@ class Answering {
     }
 
     void add_sequences(const Request& request, Result& result, std::vector<Sequence>& sequences) {
+        if (!request.texts.empty() && pipeline_.backbone().description().output != VLM_OUTPUT_EMBEDDING)
+            throw invalid_argument("texts (--text) are labels for models that embed, and " +
+                                   pipeline_.backbone().plugin().id() + " does not; put them into the prompt");
         const auto parts = split_pages(request.images, pipeline_.manifest().image);
         std::vector<const NamedImage*> images;
         for (const auto& part : parts) images.push_back(&part.image);

@@ -272,6 +272,7 @@ class Batch {
 
 void generate(const Pipeline& pipeline, Run& run, std::vector<Sequence>& sequences, const GenerationOptions& options,
               const StreamCallback& stream, Trace& trace) {
+    check_generation(options);
     const auto most = static_cast<size_t>(std::max<int64_t>(1, pipeline.manifest().batch));
     Batch batch(pipeline, run, options, stream, trace);
     // A sequence that ends makes room for the next, so short answers do not wait for long ones.

@@ -3,6 +3,7 @@
  */
 #include "host/pipeline/manifest.hpp"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "host/base/error.hpp"
@@ -135,13 +136,14 @@ GenerationOptions read_generation(json::Value value, const std::filesystem::path
     value.check_keys({"max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop",
                       "ignore_eos", "grammar"});
     GenerationOptions options;
-    constexpr int64_t kMostTokens = 1 << 20;
-    if (const auto v = value.find_set("max_new_tokens")) options.max_new_tokens = v->as_int(0, kMostTokens);
-    if (const auto v = value.find_set("temperature")) options.temperature = v->as_number(0, 100);
-    if (const auto v = value.find_set("top_k")) options.top_k = v->as_int(0, kMostTokens);
+    using Limits = GenerationLimits;
+    if (const auto v = value.find_set("max_new_tokens")) options.max_new_tokens = v->as_int(0, Limits::kMostTokens);
+    if (const auto v = value.find_set("temperature")) options.temperature = v->as_number(0, Limits::kHottest);
+    if (const auto v = value.find_set("top_k")) options.top_k = v->as_int(0, Limits::kMostTokens);
     if (const auto v = value.find_set("top_p")) options.top_p = v->as_number(0, 1);
     if (const auto v = value.find_set("min_p")) options.min_p = v->as_number(0, 1);
-    if (const auto v = value.find_set("repetition_penalty")) options.repetition_penalty = v->as_number(0.01, 100);
+    if (const auto v = value.find_set("repetition_penalty"))
+        options.repetition_penalty = v->as_number(Limits::kLeastPenalty, Limits::kMostPenalty);
     if (const auto v = value.find_set("seed")) options.seed = v->as_uint64();
     if (const auto v = value.find_set("stop")) options.stop = v->as_strings();
     options.ignore_eos = value.get_or("ignore_eos", false);
@@ -167,9 +169,6 @@ BudgetManifest read_budget(json::Value value, const std::filesystem::path& base)
     if (!budget.given()) throw value.error("needs \"max_ms\" or \"visual_tokens\"");
     return budget;
 }
-
-/** More guesses than this are hardly ever all right, and each costs a row of logits. */
-constexpr int64_t kMostGuesses = 64;
 
 /** 2^53 bytes, more than any machine addresses. */
 constexpr int64_t kMostMegabytes = int64_t{1} << 33;
@@ -225,7 +224,7 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     if (const auto v = root.find_set("speculative")) {
         v->check_keys({"prompt_lookup"});
         if (const auto most = v->find_set("prompt_lookup"))
-            manifest.generation.prompt_lookup = most->as_int(0, kMostGuesses);
+            manifest.generation.prompt_lookup = most->as_int(0, GenerationLimits::kMostGuesses);
     }
     if (manifest.model.empty())
         throw root.error(
@@ -235,7 +234,30 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     return manifest;
 }
 
+/** Throws when `value` is not from `low` to `high`, or no number. */
+template <class Number>
+void expect_within(const char* name, Number value, Number low, Number high) {
+    if (value >= low && value <= high) return;
+    const auto text = [](Number number) { return nlohmann::json(number).dump(); };
+    throw invalid_argument(std::string(name) + " is " +
+                           (std::isfinite(static_cast<double>(value)) ? text(value) : "no finite number") +
+                           "; expected " + text(low) + " to " + text(high));
+}
+
 }  // namespace
+
+void check_generation(const GenerationOptions& options) {
+    using Limits = GenerationLimits;
+    expect_within<int64_t>("max_new_tokens", options.max_new_tokens, 0, Limits::kMostTokens);
+    expect_within("temperature", options.temperature, 0.0, Limits::kHottest);
+    expect_within<int64_t>("top_k", options.top_k, 0, Limits::kMostTokens);
+    expect_within("top_p", options.top_p, 0.0, 1.0);
+    expect_within("min_p", options.min_p, 0.0, 1.0);
+    expect_within("repetition_penalty", options.repetition_penalty, Limits::kLeastPenalty, Limits::kMostPenalty);
+    expect_within<int64_t>("prompt_lookup", options.prompt_lookup, 0, Limits::kMostGuesses);
+    for (const auto& stop : options.stop)
+        if (stop.empty()) throw invalid_argument("a stop string is empty; it would end every answer before it begins");
+}
 
 std::vector<StageManifest> read_token_reducers(const json::Value& object, const std::filesystem::path& base) {
     auto stages = read_stages(object, "token_reducers", base);

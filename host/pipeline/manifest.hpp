@@ -8,6 +8,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,17 @@ struct GenerationOptions {
     int64_t prompt_lookup = 0;  ///< Most tokens to guess from the text so far; 0: off. Greedy answers only.
     std::shared_ptr<const Grammar> grammar;  ///< What answers must follow; empty: anything.
 };
+
+/** What generation options may be; the manifest, the command line and the C API are held to the same. */
+struct GenerationLimits {
+    static constexpr int64_t kMostTokens = std::numeric_limits<int32_t>::max();
+    static constexpr double kHottest = 100;
+    static constexpr double kLeastPenalty = 0.01, kMostPenalty = 100;
+    static constexpr int64_t kMostGuesses = 64;  ///< More are hardly ever all right, and each costs a row of logits.
+};
+
+/** @throws Error INVALID_ARGUMENT that names the option which is outside its range or no number. */
+void check_generation(const GenerationOptions& options);
 
 /** One stage as the manifest sets it; empty members are left to the recipe. */
 struct StageManifest {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "host/base/log.hpp"
+
 namespace vlm {
 namespace {
 
@@ -89,9 +91,11 @@ VisionEncoder::VisionEncoder(std::shared_ptr<const Plugin> plugin, const Compone
 
 VisionEncoder::Plan VisionEncoder::plan(int width, int height) const {
     auto theirs = abi_struct<vlm_vision_plan>();
+    const ErrorCapture said;
     const vlm_status status = api_.plan(handle_, width, height, &theirs);
     if (status != VLM_STATUS_OK) {
-        const std::string why = plugin().take_failure();
+        std::string why = plugin().take_failure();
+        if (why.empty()) why = said.text();
         throw Error(status, plugin().id() + ": cannot take an image of " + std::to_string(width) + " x " +
                                 std::to_string(height) + " pixels" + (why.empty() ? "" : ": " + why) + " (" +
                                 status_name(status) + ")");

@@ -32,7 +32,8 @@ const void* get_service(void*, const char* id) {
 }
 
 void log_for_plugin(void*, const char* plugin_id, int32_t level, const char* message) {
-    log_message(level, plugin_id != nullptr ? plugin_id : "plugin", message != nullptr ? message : "");
+    const bool named = plugin_id != nullptr && *plugin_id != '\0';
+    log_message(level, named ? plugin_id : "plugin", message != nullptr ? message : "");
 }
 
 using Library = boost::dll::shared_library;

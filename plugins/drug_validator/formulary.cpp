@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -198,6 +199,9 @@ std::vector<OtherName> parse_other_names(std::string_view text, const std::strin
 }
 
 std::string read_text_file(const std::string& path) {
+    std::error_code failure;
+    if (std::filesystem::exists(path, failure) && !std::filesystem::is_regular_file(path, failure))
+        throw ConfigError(path + ": is no regular file; expected a CSV file");  // a pipe would be waited for
     std::ifstream file(path, std::ios::binary | std::ios::ate);
     const std::streamoff size = file ? static_cast<std::streamoff>(file.tellg()) : -1;
     if (size < 0) throw ConfigError(path + ": cannot be read; check that the file is there and readable");

@@ -6,12 +6,13 @@ Usage: bad_input.py VLMHOST SOURCE_FOLDER [CASE…]
 import os
 import struct
 import sys
+import zlib
 
 from bad_cases import MARKER, MODEL, ROW, SOURCE, ask, case, manifest, png, run_cases, written
 
 JPEG, WEBP = SOURCE / "tests/data/images/s0_q92.jpg", SOURCE / "tests/data/images/lossy.webp"
 
-# Each case returns the command line and words that the message must have.
+# Each case returns the command line, words that the message must have and, where it needs them, arguments of subprocess.run.
 
 @case
 def no_pipeline(folder):
@@ -207,6 +208,72 @@ def threads_are_negative(folder):
 @case
 def context_takes_more_than_the_machine_has(folder):
     return ask(manifest(folder, max_context=1 << 32, image={"split": "none"})), ["KV cache", "left according to"]
+
+
+def refused_option(option, value, *words):
+    def made(folder):
+        return ["--model", MODEL, "--image", ROW, option, value], list(words)
+    made.__name__ = f"{option.removeprefix('--').replace('-', '_')}_{value or 'empty'}"
+    case(made)
+
+
+for option, value in (("--temperature", "nan"), ("--temperature", "-1"), ("--temperature", "inf"), ("--top-p", "2"), ("--top-p", "nan"),
+                      ("--top-k", "-5"), ("--min-p", "-1"), ("--repetition-penalty", "0"), ("--repetition-penalty", "nan"),
+                      ("--prompt-lookup", "-3"), ("--prompt-lookup", "65"), ("--max-new-tokens", "-1"),
+                      ("--max-new-tokens", "99999999999")):
+    refused_option(option, value, option.removeprefix("--").replace("-", "_"), "expected")
+refused_option("--stop", "", "stop string is empty")
+refused_option("--threads", "100000", "--threads 100000")
+refused_option("--output", "/dev/full", "/dev/full", "regular file")
+refused_option("--score", "@/dev/zero", "/dev/zero", "cannot be read")
+refused_option("--text", "a cat", "--text", "prompt")
+
+
+@case
+def image_is_a_link_to_itself(folder):
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    return ask(MODEL, image=folder / "loop.png"), ["loop.png", "cannot be examined"]
+
+
+@case
+def image_has_a_long_name(folder):
+    return ask(MODEL, image="a" * 5000), ["cannot be examined"]
+
+
+@case
+def image_is_a_line(folder):
+    # The encoder's own words are part of the one message.
+    return ask(MODEL, image=written(folder, "line.png", line_png(1, 20000))), ["cannot take an image of 1 x 20000", "200 times"]
+
+
+def line_png(width, height):
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(height * (width + 1)))
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks)
+
+
+@case
+def formulary_is_a_pipe(folder):
+    os.mkfifo(folder / "drugs.csv")
+    post = [{"plugin": "org.vlmhost.drug_validator", "options": {"formulary": str(folder / "drugs.csv")}}]
+    return ask(manifest(folder, pipeline={"post_processors": post})), ["drugs.csv", "regular file"]
+
+
+@case
+def answer_has_no_space(folder):
+    return ask(MODEL, "--json"), ["standard output"], {"stdout": open("/dev/full", "wb")}
+
+
+@case
+def list_has_no_space(folder):
+    return ["plugins"], ["standard output"], {"stdout": open("/dev/full", "wb")}
+
+
+@case
+def standard_output_is_closed(folder):
+    return ask(MODEL, "--json"), ["standard output"], {"stdout": None, "preexec_fn": lambda: os.close(1)}
 
 
 sys.exit(run_cases(sys.argv[3:]))

@@ -35,6 +35,29 @@ std::map<int32_t, double> shares(const GenerationOptions& options, const std::ve
     return share;
 }
 
+TEST(Sampling, OptionsOutsideTheirRangeAreNamed) {
+    const auto refusal = [](auto member, auto value) -> std::string {
+        GenerationOptions options;
+        options.*member = value;
+        try {
+            vlm::check_generation(options);
+        } catch (const vlm::Error& error) {
+            return error.what();
+        }
+        return "";
+    };
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    EXPECT_EQ(refusal(&GenerationOptions::temperature, kNaN), "temperature is no finite number; expected 0.0 to 100.0");
+    EXPECT_EQ(refusal(&GenerationOptions::top_p, 1.5), "top_p is 1.5; expected 0.0 to 1.0");
+    EXPECT_EQ(refusal(&GenerationOptions::top_p, 1.0), "");
+    EXPECT_NE(refusal(&GenerationOptions::min_p, -0.1), "");
+    EXPECT_NE(refusal(&GenerationOptions::repetition_penalty, 0.0), "");
+    EXPECT_NE(refusal(&GenerationOptions::max_new_tokens, int64_t{-1}), "");
+    EXPECT_NE(refusal(&GenerationOptions::top_k, int64_t{-1}), "");
+    EXPECT_NE(refusal(&GenerationOptions::prompt_lookup, int64_t{65}), "");
+    EXPECT_NE(refusal(&GenerationOptions::stop, std::vector<std::string>{""}), "");
+}
+
 TEST(Sampling, GreedyTakesTheBestAndTheFirstOfEquals) {
     Sampler sampler({}, 0);
     EXPECT_EQ(sampler.choose(kLogits, {}).id, 1);
