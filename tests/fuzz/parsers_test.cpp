@@ -157,7 +157,7 @@ TEST(FuzzParsers, Manifest) {
 
 TEST(FuzzParsers, Grammar) {
     const std::string text =
-        "root ::= item (\",\" ws item)*\nitem ::= \"name\" ws [a-zé]+ | number{1,3}\nnumber ::= [0-9]+ "
+        "root ::= item (\",\" ws item)*\nitem ::= \"name\" ws [a-z]+ | number\nnumber ::= [0-9]+ "
         "(\".\" [0-9]+)?\nws ::= [ \\t\\n]*  # space\n";
     fuzz({text}, 5000, [](const std::string& variant) { Grammar::parse(variant, "fuzz.gbnf"); });
 }
