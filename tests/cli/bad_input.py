@@ -20,11 +20,6 @@ def no_pipeline(folder):
 
 
 @case
-def manifest_and_model(folder):
-    return ["--manifest", manifest(folder), "--model", MODEL, "--image", ROW], ["either"]
-
-
-@case
 def unknown_option(folder):
     return ask(MODEL, "--no-such-option"), ["no-such-option"]
 
