@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "host/base/error.hpp"
+#include "host/image/keystone.hpp"
 #include "host/image/page_noise.hpp"
 #include "host/image/process.hpp"
 #include "host/image/resize.hpp"
@@ -190,6 +191,23 @@ double find_angle(const Image& ink, double max_angle) {
     return best;
 }
 
+uint8_t sample(const Image& gray, double x, double y) {
+    if (x < 0.0 || x >= gray.width || y < 0.0 || y >= gray.height) return 255;
+    x -= 0.5;
+    y -= 0.5;
+    const int left = static_cast<int>(std::floor(x)), top = static_cast<int>(std::floor(y));
+    const double dx = x - left, dy = y - top;
+    const int x0 = std::clamp(left, 0, gray.width - 1), x1 = std::clamp(left + 1, 0, gray.width - 1);
+    const uint8_t* upper = gray.row(std::clamp(top, 0, gray.height - 1));
+    const double above = upper[x0] + (upper[x1] - upper[x0]) * dx;
+    double below = above;
+    if (top + 1 < gray.height) {
+        const uint8_t* lower = gray.row(top + 1);
+        below = lower[x0] + (lower[x1] - lower[x0]) * dx;
+    }
+    return static_cast<uint8_t>(above + (below - above) * dy);
+}
+
 Image rotate(const Image& gray, double angle) {
     angle = std::fmod(angle, 360.0);
     if (angle < 0) angle += 360.0;
@@ -203,22 +221,9 @@ Image rotate(const Image& gray, double angle) {
     for (int y = 0; y < gray.height; ++y) {
         uint8_t* dst = out.row(y);
         for (int x = 0; x < gray.width; ++x) {
-            double from_x = a * (x + 0.5) + b * (y + 0.5) + c;
-            double from_y = d * (x + 0.5) + e * (y + 0.5) + f;
-            if (from_x < 0.0 || from_x >= gray.width || from_y < 0.0 || from_y >= gray.height) continue;
-            from_x -= 0.5;
-            from_y -= 0.5;
-            const int left = static_cast<int>(std::floor(from_x)), top = static_cast<int>(std::floor(from_y));
-            const double dx = from_x - left, dy = from_y - top;
-            const int x0 = std::clamp(left, 0, gray.width - 1), x1 = std::clamp(left + 1, 0, gray.width - 1);
-            const uint8_t* upper = gray.row(std::clamp(top, 0, gray.height - 1));
-            const double above = upper[x0] + (upper[x1] - upper[x0]) * dx;
-            double below = above;
-            if (top + 1 < gray.height) {
-                const uint8_t* lower = gray.row(top + 1);
-                below = lower[x0] + (lower[x1] - lower[x0]) * dx;
-            }
-            dst[x] = static_cast<uint8_t>(above + (below - above) * dy);
+            const double from_x = a * (x + 0.5) + b * (y + 0.5) + c;
+            const double from_y = d * (x + 0.5) + e * (y + 0.5) + f;
+            dst[x] = sample(gray, from_x, from_y);
         }
     }
     return out;
@@ -284,6 +289,27 @@ void check_options(const RowOptions& options) {
     }
 }
 
+/** Turns the page level and undoes its perspective where it has one. */
+void make_level(Image& gray, LevelPage& level, const RowOptions& options) {
+    const Image ink = rows::ink_of(gray, options.ink);
+    const double turned = rows::find_angle(ink, options.max_angle);
+    const rows::Slopes slopes = rows::find_fan(ink, turned, options.max_angle);
+    level.angle = std::fabs(slopes.angle) < kLevelEnough ? 0.0 : slopes.angle;
+    level.keystone = slopes.keystone;
+    const auto apply = [&] {
+        if (level.keystone != Keystone{}) return rows::straighten(gray, level.angle, level.keystone);
+        return level.angle == 0.0 ? gray : rows::rotate(gray, level.angle);
+    };
+    Image straight = apply();
+    const Keystone columns = rows::find_splay(rows::ink_of(straight, options.ink), options.max_angle);
+    if (columns != Keystone{}) {
+        level.keystone.lean = columns.lean;
+        level.keystone.splay = columns.splay;
+        straight = apply();
+    }
+    gray = std::move(straight);
+}
+
 }  // namespace
 
 LevelPage level_page(const Image& page, const RowOptions& options) {
@@ -309,12 +335,7 @@ LevelPage level_page(const Image& page, const RowOptions& options) {
         flat = rows::flatten_light(gray);
     }
     gray = std::move(flat);
-    level.angle = rows::find_angle(rows::ink_of(gray, options.ink), options.max_angle);
-    if (std::fabs(level.angle) < kLevelEnough) {
-        level.angle = 0.0;
-    } else {
-        gray = rows::rotate(gray, level.angle);
-    }
+    make_level(gray, level, options);
     const rows::Rules found = rows::find_rules(rows::ink_of(gray, options.ink), options.rule);
     level.gray = rows::wipe_rules(gray, found);
     level.ink = rows::without_specks(rows::ink_of(level.gray, options.ink));

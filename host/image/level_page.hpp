@@ -23,6 +23,9 @@ double find_angle(const Image& ink, double max_angle);
  *  PIL.Image.rotate(angle, BILINEAR, fillcolor=255). */
 Image rotate(const Image& gray, double angle);
 
+/** The gray value at a point, bilinear between pixel centres (x + 0.5, y + 0.5); 255 outside of the picture. */
+uint8_t sample(const Image& gray, double x, double y);
+
 /** The rules of a page, [height, width, 1] each: 1 in straight runs of ink of at least `length` pixels and the soft
  * pixels along them. */
 struct Rules {

@@ -2,9 +2,9 @@
  *  Cuts a photographed or scanned page into images of single rows of text.
  *
  *  A small model reads rows well and pages badly, so the page is cut by classical means first. The order of the steps
- * matters: the light is divided out, so that one threshold serves the whole page; the page is turned level, because
- * only level rules are long runs of ink; rules and frames are wiped, because they would join rows; then the row profile
- * is cut.
+ * matters: the light is divided out, so that one threshold serves the whole page; the page is turned level and
+ * its perspective undone, because only level rules are long runs of ink; rules and frames are wiped, because they would
+ * join rows; then the row profile is cut.
  *
  *  tools/train/rows.py is the same algorithm in numpy, for measuring during training. On clean pages both give equal
  * bytes, which a test holds; what is done about noise, dark surroundings (page_noise.hpp) and columns of uneven height
@@ -33,11 +33,21 @@ struct RowOptions {
     double max_gap = 1.25;     ///< blank stretches are cut down to this many text heights
 };
 
+/** The perspective of a photograph taken askew, to first order, relative to the centre of the level page. All zero for
+ * a scan. */
+struct Keystone {
+    double fan = 0.0;    ///< growth of the rows' slope per pixel downwards
+    double lean = 0.0;   ///< slope of the columns at the centre: pixels to the right per pixel downwards
+    double splay = 0.0;  ///< growth of the columns' slope per pixel to the right
+    bool operator==(const Keystone&) const = default;
+};
+
 /** A page with even light, level rows and no rules. */
 struct LevelPage {
     Image gray;          ///< [height, width, 1]; paper is 255
     Image ink;           ///< [height, width, 1]; 1 where there is ink that is not a speck
     double angle = 0.0;  ///< degrees by which the rows of the page sloped down to the right
+    Keystone keystone;   ///< what was undone besides
     double scale = 1.0;  ///< width of this page / width of the page given
 };
 
