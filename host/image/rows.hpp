@@ -7,8 +7,8 @@
  * join rows; then the row profile is cut.
  *
  *  tools/train/rows.py is the same algorithm in numpy, for measuring during training. On clean pages both give equal
- * bytes, which a test holds; what is done about noise, dark surroundings (page_noise.hpp) and columns of uneven height
- * is done here only.
+ * bytes, which a test holds; what is done about noise (page_noise.hpp), tables around a page (surroundings.hpp),
+ * perspective (keystone.hpp) and columns of uneven height is done here only.
  */
 #pragma once
 #include <array>

@@ -68,6 +68,13 @@ TEST(FindFan, LeavesParallelRowsAsTheyAre) {
     EXPECT_EQ(find_fan(make_image(30, 30, 1), 1.5, 4.0).angle, 1.5);
 }
 
+TEST(FindFan, BoundsTheFanOfAStrip) {
+    Image strip = make_image(3000, 24, 1);
+    for (int x = 0; x < strip.width; ++x)
+        for (int y = (x * 7) % 11; y < strip.height; y += 1 + x % 5) strip.row(y)[x] = 1;
+    EXPECT_LT(std::abs(find_fan(strip, 0.0, 30.0).keystone.fan) * 1500, 0.3);
+}
+
 TEST(FindSplay, SeesColumnsThatLeanAndSpread) {
     const Keystone found = find_splay(rules(-0.03, 5e-5), 4.0);
     EXPECT_NEAR(found.lean, -0.03, 0.004);
