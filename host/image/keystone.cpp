@@ -88,18 +88,6 @@ Lines find_lines(const std::vector<Point>& points, const Lines& start, double re
     return static_cast<double>(profile.sharpness(best, 1)) >= gain * before ? best : start;
 }
 
-/** At most some 60000 of the ink pixels. */
-template <typename Add>
-void each_ink(const Image& ink, Add add) {
-    constexpr size_t kEnough = 60000;
-    const auto count = static_cast<size_t>(std::count(ink.pixels.begin(), ink.pixels.end(), uint8_t{1}));
-    const size_t step = std::max<size_t>(1, count / kEnough);
-    size_t index = 0;
-    for (int y = 0; y < ink.height; ++y)
-        for (int x = 0; x < ink.width; ++x)
-            if (ink.row(y)[x] && index++ % step == 0) add(x - ink.width / 2.0, y - ink.height / 2.0);
-}
-
 /** The ink in vertical runs of at least `length` pixels. */
 Image long_strokes(const Image& ink, int length) {
     Image out = make_image(ink.width, ink.height, 1);
@@ -120,7 +108,7 @@ Slopes find_fan(const Image& ink, double angle, double max_angle) {
     constexpr double kGain = 1.06;  // level and turned scans gain at most 1.02
     constexpr size_t kFewest = 1000;
     std::vector<Point> points;
-    each_ink(ink, [&](double x, double y) { points.push_back({x, y}); });
+    for (const auto& [x, y] : sample_ink(ink)) points.push_back({x - ink.width / 2.0, y - ink.height / 2.0});
     if (points.size() < kFewest) return {angle, {}};
     const Lines found = find_lines(points, {std::tan(angle * kRadians), 0.0}, ink.height / 2.0, ink.width / 2.0,
                                    std::tan(max_angle * kRadians), kGain);
@@ -133,27 +121,35 @@ Keystone find_splay(const Image& ink, double max_angle) {
     constexpr int kStroke = 24;    // pixels; few letters have strokes as long
     constexpr size_t kFewest = 400;
     std::vector<Point> points;
-    each_ink(long_strokes(ink, kStroke), [&](double x, double y) { points.push_back({y, x}); });
+    for (const auto& [x, y] : sample_ink(long_strokes(ink, kStroke)))
+        points.push_back({y - ink.height / 2.0, x - ink.width / 2.0});
     if (points.size() < kFewest) return {};
     const Lines found =
         find_lines(points, {}, ink.width / 2.0, ink.height / 2.0, std::tan(max_angle * kRadians), kGain);
     return {0.0, found.slope, found.fan};
 }
 
-std::array<double, 2> before_straightening(const Keystone& keystone, double x, double y) {
-    const double level_x = x + y * (keystone.lean + keystone.splay * x);
-    return {level_x, y + level_x * keystone.fan * y};
+BeforeLevelling::BeforeLevelling(int width, int height, double angle, const Keystone& keystone)
+    : centre_x_(width / 2.0),
+      centre_y_(height / 2.0),
+      cos_(std::cos(angle * kRadians)),
+      sin_(std::sin(angle * kRadians)),
+      keystone_(keystone) {}
+
+std::array<double, 2> BeforeLevelling::operator()(double x, double y) const {
+    const double from_left = x - centre_x_, from_top = y - centre_y_;
+    const double dx = from_left + from_top * (keystone_.lean + keystone_.splay * from_left);
+    const double dy = from_top + dx * keystone_.fan * from_top;
+    return {cos_ * dx - sin_ * dy + centre_x_, sin_ * dx + cos_ * dy + centre_y_};
 }
 
 Image straighten(const Image& gray, double angle, const Keystone& keystone) {
-    const double turn = angle * kRadians;
-    const double cos = std::cos(turn), sin = std::sin(turn);
-    const double centre_x = gray.width / 2.0, centre_y = gray.height / 2.0;
+    const BeforeLevelling before(gray.width, gray.height, angle, keystone);
     Image out = make_image(gray.width, gray.height, 1, 255);
     for (int y = 0; y < gray.height; ++y) {
         for (int x = 0; x < gray.width; ++x) {
-            const auto [dx, dy] = before_straightening(keystone, x + 0.5 - centre_x, y + 0.5 - centre_y);
-            out.row(y)[x] = sample(gray, cos * dx - sin * dy + centre_x, sin * dx + cos * dy + centre_y);
+            const auto [from_x, from_y] = before(x + 0.5, y + 0.5);
+            out.row(y)[x] = sample(gray, from_x, from_y);
         }
     }
     return out;

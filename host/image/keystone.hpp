@@ -29,7 +29,18 @@ Keystone find_splay(const Image& ink, double max_angle);
 /** Gray picture turned by `angle` degrees with rows and columns made parallel; bilinear, white outside. */
 Image straighten(const Image& gray, double angle, const Keystone& keystone);
 
-/** Where a point of the straightened picture, relative to its centre, lies on the picture that was only turned. */
-std::array<double, 2> before_straightening(const Keystone& keystone, double x, double y);
+/** Where a point {x, y} of a level page lay before: its perspective is put back, then it is turned back about the
+ * centre. */
+class BeforeLevelling {
+  public:
+    /** @param width,height size of the page, the same before and after
+     *  @param angle degrees by which its rows sloped down to the right */
+    BeforeLevelling(int width, int height, double angle, const Keystone& keystone);
+    std::array<double, 2> operator()(double x, double y) const;
+
+  private:
+    double centre_x_, centre_y_, cos_, sin_;
+    Keystone keystone_;
+};
 
 }  // namespace vlm::rows

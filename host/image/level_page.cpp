@@ -151,11 +151,9 @@ Image ink_of(const Image& gray, int threshold) {
     return ink;
 }
 
-double find_angle(const Image& ink, double max_angle) {
-    constexpr size_t kFewest = 100;
+std::vector<std::array<double, 2>> sample_ink(const Image& ink) {
     constexpr size_t kEnough = 60000;
     const size_t count = static_cast<size_t>(std::count(ink.pixels.begin(), ink.pixels.end(), uint8_t{1}));
-    if (count < kFewest) return 0.0;
     const size_t step = std::max<size_t>(1, count / kEnough);
     std::vector<std::array<double, 2>> points;
     size_t index = 0;
@@ -164,6 +162,13 @@ double find_angle(const Image& ink, double max_angle) {
             if (ink.row(y)[x] && index++ % step == 0) points.push_back({double(x), double(y)});
         }
     }
+    return points;
+}
+
+double find_angle(const Image& ink, double max_angle) {
+    constexpr size_t kFewest = 100;
+    const auto points = sample_ink(ink);
+    if (points.size() < kFewest) return 0.0;
     std::vector<uint64_t> profile;
     const auto sharpness = [&](double angle) {
         const double slope = std::tan(angle * (kPi / 180.0));

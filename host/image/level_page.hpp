@@ -2,6 +2,9 @@
  *  The steps of level_page(), each on its own so that tests can look at it. Internal to host/image.
  */
 #pragma once
+#include <array>
+#include <vector>
+
 #include "host/image/image.hpp"
 #include "host/image/rows.hpp"
 
@@ -18,6 +21,9 @@ Image ink_of(const Image& gray, int threshold);
 
 /** Slope of the text in degrees within +-max_angle: the angle with the sharpest row profile. */
 double find_angle(const Image& ink, double max_angle);
+
+/** Positions {x, y} of the ink, in reading order: all, or evenly some 60000 of more. */
+std::vector<std::array<double, 2>> sample_ink(const Image& ink);
 
 /** Gray picture turned counter-clockwise by `angle` degrees about its centre; bilinear, white outside. Equal to
  *  PIL.Image.rotate(angle, BILINEAR, fillcolor=255). */

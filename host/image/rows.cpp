@@ -92,14 +92,10 @@ bool are_apart(const PixelBox& a, const PixelBox& b) {
     return 2 * shared < std::min(a.bottom - a.top, b.bottom - b.top);
 }
 
-/** A point of the level page on the page as given: its perspective put back, turned back about the centre, then scaled.
- */
+/** A point of the level page on the page as given: before it was levelled, then scaled. */
 PointF on_given_page(const LevelPage& page, double x, double y) {
-    const double turn = page.angle * (3.14159265358979323846 / 180.0);
-    const double centre_x = page.gray.width / 2.0, centre_y = page.gray.height / 2.0;
-    const auto [dx, dy] = rows::before_straightening(page.keystone, x - centre_x, y - centre_y);
-    const double from_x = std::cos(turn) * dx - std::sin(turn) * dy + centre_x;
-    const double from_y = std::sin(turn) * dx + std::cos(turn) * dy + centre_y;
+    const rows::BeforeLevelling before(page.gray.width, page.gray.height, page.angle, page.keystone);
+    const auto [from_x, from_y] = before(x, y);
     return {static_cast<float>(from_x / page.scale), static_cast<float>(from_y / page.scale)};
 }
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "host/isolate/fields.hpp"
 #include "host/isolate/isolated_plugin.hpp"
 #include "host/isolate/process.hpp"
 #include "host/isolate/wire.hpp"
@@ -95,6 +96,17 @@ vlm_status remote_create(const vlm_component_config* config, vlm_component** com
         config->reason[why.copy(config->reason, config->reason_size - 1)] = '\0';
     }
     return status;
+}
+/** `describe` of a table. */
+template <typename Description>
+vlm_status remote_describe(const vlm_component* component, Description* out) {
+    return remotely(nullptr, [&] {
+        const Answer answer = RemoteComponent::of(component).call(Op::describe, {}, nullptr);
+        if (answer.status != VLM_STATUS_OK) return answer.status;
+        Reader reader(answer.body);
+        get_members(reader, *out);
+        return VLM_STATUS_OK;
+    });
 }
 vlm_status remote_load(vlm_component* component, const vlm_run_context* run, const vlm_weights* weights);
 void remote_destroy(vlm_component* component);

@@ -25,24 +25,6 @@ struct RemoteContext {
     }
 };
 
-vlm_status describe(const vlm_component* component, vlm_backbone_description* out) {
-    return remotely(nullptr, [&] {
-        const Answer answer = RemoteComponent::of(component).call(Op::describe, {}, nullptr);
-        if (answer.status != VLM_STATUS_OK) return answer.status;
-        Reader reader(answer.body);
-        out->hidden_size = reader.get<int64_t>();
-        out->output_size = reader.get<int64_t>();
-        out->max_positions = reader.get<int64_t>();
-        out->layers = reader.get<int32_t>();
-        out->output = reader.get<uint32_t>();
-        out->delivery = reader.get<uint32_t>();
-        out->sites = reader.get<uint32_t>();
-        out->takes_merged = reader.get<uint32_t>();
-        out->kv_bytes_per_token = reader.get<int64_t>();
-        return VLM_STATUS_OK;
-    });
-}
-
 vlm_status context_create(vlm_component* component, const vlm_run_context* run, int64_t max_tokens,
                           vlm_backbone_context** context) {
     return remotely(run, [&] {
@@ -82,9 +64,7 @@ vlm_status context_state(const vlm_component* component, const vlm_backbone_cont
         const Answer answer = RemoteComponent::of(component).call(Op::context_state, arguments, nullptr);
         if (answer.status != VLM_STATUS_OK) return answer.status;
         Reader reader(answer.body);
-        state->tokens = reader.get<int64_t>();
-        state->kv_bytes = reader.get<int64_t>();
-        state->pruned = reader.get<int64_t>();
+        get_members(reader, *state);
         return VLM_STATUS_OK;
     });
 }
@@ -160,7 +140,7 @@ vlm_status run_requests(vlm_component* component, const vlm_run_context* run, ui
 const void* remote_backbone() {
     static const vlm_backbone table = {
         {sizeof(table), VLM_ABI_VERSION, remote_create<&kKind>, remote_load, remote_destroy},
-        describe,
+        remote_describe<vlm_backbone_description>,
         context_create,
         context_destroy,
         context_truncate,

@@ -11,21 +11,6 @@ namespace {
 
 const char* const kKind = VLM_KIND_CONNECTOR;
 
-vlm_status describe(const vlm_component* component, vlm_connector_description* out) {
-    return remotely(nullptr, [&] {
-        const Answer answer = RemoteComponent::of(component).call(Op::describe, {}, nullptr);
-        if (answer.status != VLM_STATUS_OK) return answer.status;
-        Reader reader(answer.body);
-        out->input_size = reader.get<int64_t>();
-        out->output_size = reader.get<int64_t>();
-        out->delivery = reader.get<uint32_t>();
-        out->needs_grid = reader.get<uint32_t>();
-        out->reads_prompt = reader.get<uint32_t>();
-        out->reads_pooled = reader.get<uint32_t>();
-        return VLM_STATUS_OK;
-    });
-}
-
 vlm_status plan(vlm_component* component, const vlm_token_layout* layout, int32_t width, int32_t height,
                 vlm_connector_plan* out) {
     return remotely(nullptr, [&] {
@@ -79,7 +64,10 @@ vlm_status connect(vlm_component* component, const vlm_run_context* run, uint32_
 
 const void* remote_connector() {
     static const vlm_connector table = {
-        {sizeof(table), VLM_ABI_VERSION, remote_create<&kKind>, remote_load, remote_destroy}, describe, plan, connect};
+        {sizeof(table), VLM_ABI_VERSION, remote_create<&kKind>, remote_load, remote_destroy},
+        remote_describe<vlm_connector_description>,
+        plan,
+        connect};
     return &table;
 }
 

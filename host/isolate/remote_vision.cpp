@@ -25,20 +25,6 @@ void check_rows(const vlm_vision_output& output) {
 
 const char* const kKind = VLM_KIND_VISION_ENCODER;
 
-vlm_status describe(const vlm_component* component, vlm_vision_description* out) {
-    return remotely(nullptr, [&] {
-        const Answer answer = RemoteComponent::of(component).call(Op::describe, {}, nullptr);
-        if (answer.status != VLM_STATUS_OK) return answer.status;
-        Reader reader(answer.body);
-        out->hidden_size = reader.get<int64_t>();
-        out->pooled_size = reader.get<int64_t>();
-        out->layers = reader.get<int32_t>();
-        out->sites = reader.get<uint32_t>();
-        out->max_image_tokens = reader.get<int64_t>();
-        return VLM_STATUS_OK;
-    });
-}
-
 vlm_status plan(vlm_component* component, int32_t width, int32_t height, vlm_vision_plan* out) {
     return remotely(nullptr, [&] {
         thread_local OwnedLayout layout;
@@ -108,7 +94,7 @@ vlm_status encode(vlm_component* component, const vlm_run_context* run, uint32_t
 const void* remote_vision_encoder() {
     static const vlm_vision_encoder table = {
         {sizeof(table), VLM_ABI_VERSION, remote_create<&kKind>, remote_load, remote_destroy},
-        describe,
+        remote_describe<vlm_vision_description>,
         plan,
         preprocess,
         encode};

@@ -7,12 +7,11 @@
 #pragma once
 #include <vlm/component.h>
 
-#include <cstring>
 #include <memory>
 #include <string>
-#include <type_traits>
 
 #include "host/base/error.hpp"
+#include "host/pipeline/plugin_table.hpp"
 #include "host/plugin/loader.hpp"
 #include "host/services/run.hpp"
 
@@ -25,15 +24,6 @@ struct ComponentConfig {
     std::string preprocessor = "{}";
 };
 
-/** Gives an empty slot a function that says UNIMPLEMENTED (or does nothing, when nothing is returned). */
-template <typename Result, typename... Args>
-void fill_stub(Result (*&slot)(Args...)) {
-    if (slot != nullptr) return;
-    slot = [](Args...) -> Result {
-        if constexpr (std::is_same_v<Result, vlm_status>) return VLM_STATUS_UNIMPLEMENTED;
-    };
-}
-
 /** Owner of one `vlm_component`. `Api` is a table that begins with vlm_component_api. */
 template <typename Api>
 class Component {
@@ -45,10 +35,7 @@ class Component {
         if (table == nullptr)
             throw invalid_argument(plugin_->path().string() + ": plugin '" + plugin_->id() + "' does not offer '" +
                                    kind + "'; see `vlmhost plugins` for what it offers");
-        const auto* header = static_cast<const vlm_component_api*>(table);
-        std::memcpy(&api_, table, std::min<size_t>(header->struct_size, sizeof(Api)));
-        fill_stub(api_.base.create);
-        fill_stub(api_.base.destroy);
+        api_ = copy_table<Api>(table);
 
         char reason[1024] = "";
         vlm_component_config c{};
@@ -101,14 +88,5 @@ class Component {
   private:
     std::shared_ptr<const Plugin> plugin_;
 };
-
-/** A struct of the ABI with its two leading members filled in. */
-template <typename Struct>
-Struct abi_struct() {
-    Struct s{};
-    s.struct_size = sizeof(Struct);
-    s.abi_version = VLM_ABI_VERSION;
-    return s;
-}
 
 }  // namespace vlm

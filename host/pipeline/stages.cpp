@@ -78,10 +78,6 @@ void bring_to_cpu(Run& run, std::vector<Backbone::Output>& outputs, const Alloca
 
 VisionEncoder::VisionEncoder(std::shared_ptr<const Plugin> plugin, const ComponentConfig& config)
     : Component(std::move(plugin), VLM_KIND_VISION_ENCODER, config) {
-    fill_stub(api_.describe);
-    fill_stub(api_.plan);
-    fill_stub(api_.preprocess);
-    fill_stub(api_.encode);
     description_ = abi_struct<vlm_vision_description>();
     check(api_.describe(handle_, &description_), "describe");
     if (description_.hidden_size <= 0)
@@ -178,9 +174,6 @@ std::vector<Features> VisionEncoder::encode(Run& run, std::span<const Tensor> pi
 
 Connector::Connector(std::shared_ptr<const Plugin> plugin, const ComponentConfig& config)
     : Component(std::move(plugin), VLM_KIND_CONNECTOR, config) {
-    fill_stub(api_.describe);
-    fill_stub(api_.plan);
-    fill_stub(api_.connect);
     description_ = abi_struct<vlm_connector_description>();
     check(api_.describe(handle_, &description_), "describe");
     if (description_.output_size <= 0)
@@ -290,13 +283,6 @@ struct RequestStorage {
 
 Backbone::Backbone(std::shared_ptr<const Plugin> plugin, const ComponentConfig& config)
     : Component(std::move(plugin), VLM_KIND_BACKBONE, config) {
-    fill_stub(api_.describe);
-    fill_stub(api_.context_create);
-    fill_stub(api_.context_destroy);
-    fill_stub(api_.context_truncate);
-    fill_stub(api_.context_state);
-    fill_stub(api_.plan);
-    fill_stub(api_.run);
     describe();
 }
 
@@ -370,10 +356,7 @@ std::vector<Backbone::Output> Backbone::run(Run& run, std::span<const Request> r
 // ----------------------------------------------------------------------------------------- reducer and post-processor
 
 TokenReducer::TokenReducer(std::shared_ptr<const Plugin> plugin, const ComponentConfig& config)
-    : Component(std::move(plugin), VLM_KIND_TOKEN_REDUCER, config) {
-    fill_stub(api_.needs);
-    fill_stub(api_.reduce);
-}
+    : Component(std::move(plugin), VLM_KIND_TOKEN_REDUCER, config) {}
 
 uint32_t TokenReducer::needs(Run& run, uint32_t site, int32_t layer, int32_t layers) const {
     uint32_t needs = 0;
@@ -392,9 +375,7 @@ bool TokenReducer::reduce(Run& run, const vlm_token_view& view, vlm_token_map& m
 }
 
 PostProcessor::PostProcessor(std::shared_ptr<const Plugin> plugin, const ComponentConfig& config)
-    : Component(std::move(plugin), VLM_KIND_POST_PROCESSOR, config) {
-    fill_stub(api_.process);
-}
+    : Component(std::move(plugin), VLM_KIND_POST_PROCESSOR, config) {}
 
 std::string PostProcessor::process(Run& run, const vlm_post_input& input) const {
     std::string json;

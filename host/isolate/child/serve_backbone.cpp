@@ -24,19 +24,11 @@ struct OwnedRequest {
 
 class ServedBackbone final : public ServedTable<vlm_backbone> {
   public:
-    explicit ServedBackbone(const void* table) : ServedTable(table) {
-        fill_stub(api_.describe);
-        fill_stub(api_.context_create);
-        fill_stub(api_.context_destroy);
-        fill_stub(api_.context_truncate);
-        fill_stub(api_.context_state);
-        fill_stub(api_.plan);
-        fill_stub(api_.run);
-    }
+    using ServedTable::ServedTable;
     vlm_status call(ServedCall& call) override {
         switch (call.op) {
             case Op::describe:
-                return describe(call);
+                return describe<vlm_backbone_description>(call);
             case Op::context_create:
                 return create_context(call);
             case Op::context_destroy:
@@ -65,21 +57,6 @@ class ServedBackbone final : public ServedTable<vlm_backbone> {
         return found->second;
     }
 
-    vlm_status describe(ServedCall& call) {
-        auto made = abi_struct<vlm_backbone_description>();
-        const vlm_status status = api_.describe(component_, &made);
-        call.result.put(made.hidden_size);
-        call.result.put(made.output_size);
-        call.result.put(made.max_positions);
-        call.result.put(made.layers);
-        call.result.put(made.output);
-        call.result.put(made.delivery);
-        call.result.put(made.sites);
-        call.result.put(made.takes_merged);
-        call.result.put(made.kv_bytes_per_token);
-        return status;
-    }
-
     vlm_status create_context(ServedCall& call) {
         const auto number = call.arguments.get<uint64_t>();
         vlm_backbone_context* context = nullptr;
@@ -99,9 +76,7 @@ class ServedBackbone final : public ServedTable<vlm_backbone> {
     vlm_status state(ServedCall& call) {
         auto made = abi_struct<vlm_backbone_state>();
         const vlm_status status = api_.context_state(component_, context_of(call.arguments.get<uint64_t>()), &made);
-        call.result.put(made.tokens);
-        call.result.put(made.kv_bytes);
-        call.result.put(made.pruned);
+        put_members(call.result, made);
         return status;
     }
 

@@ -12,15 +12,11 @@ namespace {
 
 class ServedConnector final : public ServedTable<vlm_connector> {
   public:
-    explicit ServedConnector(const void* table) : ServedTable(table) {
-        fill_stub(api_.describe);
-        fill_stub(api_.plan);
-        fill_stub(api_.connect);
-    }
+    using ServedTable::ServedTable;
     vlm_status call(ServedCall& call) override {
         switch (call.op) {
             case Op::describe:
-                return describe(call);
+                return describe<vlm_connector_description>(call);
             case Op::plan:
                 return plan(call);
             case Op::connect:
@@ -31,18 +27,6 @@ class ServedConnector final : public ServedTable<vlm_connector> {
     }
 
   private:
-    vlm_status describe(ServedCall& call) {
-        auto made = abi_struct<vlm_connector_description>();
-        const vlm_status status = api_.describe(component_, &made);
-        call.result.put(made.input_size);
-        call.result.put(made.output_size);
-        call.result.put(made.delivery);
-        call.result.put(made.needs_grid);
-        call.result.put(made.reads_prompt);
-        call.result.put(made.reads_pooled);
-        return status;
-    }
-
     vlm_status plan(ServedCall& call) {
         OwnedLayout layout;
         const bool given = call.arguments.layout(layout);

@@ -47,7 +47,7 @@ void read_answer(ServedCall& call, OwnedAnswer& answer) {
 
 class ServedPost final : public ServedTable<vlm_post_processor> {
   public:
-    explicit ServedPost(const void* table) : ServedTable(table) { fill_stub(api_.process); }
+    using ServedTable::ServedTable;
     vlm_status call(ServedCall& call) override {
         if (call.op != Op::process) throw unknown_call();
         auto& in = call.arguments;

@@ -10,10 +10,7 @@ namespace {
 
 class ServedReducer final : public ServedTable<vlm_token_reducer> {
   public:
-    explicit ServedReducer(const void* table) : ServedTable(table) {
-        fill_stub(api_.needs);
-        fill_stub(api_.reduce);
-    }
+    using ServedTable::ServedTable;
     vlm_status call(ServedCall& call) override {
         switch (call.op) {
             case Op::needs:

@@ -10,16 +10,11 @@ namespace {
 
 class ServedEncoder final : public ServedTable<vlm_vision_encoder> {
   public:
-    explicit ServedEncoder(const void* table) : ServedTable(table) {
-        fill_stub(api_.describe);
-        fill_stub(api_.plan);
-        fill_stub(api_.preprocess);
-        fill_stub(api_.encode);
-    }
+    using ServedTable::ServedTable;
     vlm_status call(ServedCall& call) override {
         switch (call.op) {
             case Op::describe:
-                return describe(call);
+                return describe<vlm_vision_description>(call);
             case Op::plan:
                 return plan(call);
             case Op::preprocess:
@@ -32,17 +27,6 @@ class ServedEncoder final : public ServedTable<vlm_vision_encoder> {
     }
 
   private:
-    vlm_status describe(ServedCall& call) {
-        auto made = abi_struct<vlm_vision_description>();
-        const vlm_status status = api_.describe(component_, &made);
-        call.result.put(made.hidden_size);
-        call.result.put(made.pooled_size);
-        call.result.put(made.layers);
-        call.result.put(made.sites);
-        call.result.put(made.max_image_tokens);
-        return status;
-    }
-
     vlm_status plan(ServedCall& call) {
         const auto width = call.arguments.get<int32_t>();
         const auto height = call.arguments.get<int32_t>();

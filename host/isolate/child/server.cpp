@@ -17,7 +17,7 @@
 #include "host/base/log.hpp"
 #include "host/isolate/child/run_of_call.hpp"
 #include "host/isolate/process.hpp"
-#include "host/pipeline/component.hpp"
+#include "host/pipeline/plugin_table.hpp"
 
 namespace vlm::isolate {
 namespace {
