@@ -70,7 +70,7 @@ void peak(benchmark::State& state) {
             for (int64_t r = 0; r < repeats * rows / 28; ++r) {
                 if (bf16) {
                     kernels.gemm_bf16(reinterpret_cast<uint16_t*>(a), depth, reinterpret_cast<uint16_t*>(panel), depth,
-                                      c, 32, 28, true);
+                                      c, 32, 28, true, nullptr);
                 } else {
                     kernels.gemm_f32(a, depth, panel, depth, c, 32, 28, true);
                 }

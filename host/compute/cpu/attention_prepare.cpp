@@ -287,7 +287,7 @@ void multiply_keys(const AttentionCall& call, const void* q, int64_t rows, const
         float* c = tile + half * kPanel;
         if (call.bf16_products) {
             call.kernels->gemm_bf16(static_cast<const uint16_t*>(q), ldq, reinterpret_cast<const uint16_t*>(panel),
-                                    layout.key_depth(), c, ldc, rows, false);
+                                    layout.key_depth(), c, ldc, rows, false, nullptr);
         } else if (layout.pairs()) {
             call.kernels->gemm_f32_bf16(static_cast<const float*>(q), ldq, reinterpret_cast<const uint16_t*>(panel),
                                         layout.head_dim, c, ldc, rows, false);

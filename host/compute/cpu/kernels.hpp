@@ -29,9 +29,10 @@ using GemmF32 = void (*)(const float* a, int64_t lda, const float* panel, int64_
 /** The same with a bf16 panel that is widened to f32: exact products of f32 activations. */
 using GemmF32Bf16 = void (*)(const float* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
                              int64_t rows, bool accumulate);
-/** The same with bf16 activations; `depth` is a multiple of kPairDepth and `a` is zero behind the true depth. */
+/** The same with bf16 activations; `depth` is a multiple of kPairDepth and `a` is zero behind the true depth. `ahead`
+ * is a panel that will be read after this one, as long; it is fetched meanwhile. NULL: none is known. */
 using GemmBf16 = void (*)(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
-                          int64_t rows, bool accumulate);
+                          int64_t rows, bool accumulate, const uint16_t* ahead);
 
 /** One row of an epilogue: `out = residual + scale * act(sum + bias)`, or `… * (up + up_bias)` when gated. Pointers
  * other than `sum` and `out` may be NULL. */

@@ -32,9 +32,18 @@ namespace vlm::cpu {
 
 namespace {
 
-template <int MR>
+/** How a tile fetches memory while it multiplies. */
+enum class Fetch {
+    nothing,
+    half,    ///< Every second line of a panel that is read later, into the second-level cache.
+    stream,  ///< What lies behind the panel: with few rows, memory decides, and panels are read one behind the other.
+};
+/** Distance of `stream`, in elements: 8 KB. */
+constexpr int64_t kStreamAhead = 4096;
+
+template <int MR, Fetch F>
 void tile_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
-               bool accumulate) {
+               bool accumulate, const uint16_t* ahead) {
     __m512 sums[MR][2];
 #pragma GCC unroll 16
     for (int m = 0; m < MR; ++m)
@@ -42,8 +51,14 @@ void tile_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t de
         for (int v = 0; v < 2; ++v)
             sums[m][v] = accumulate ? _mm512_loadu_ps(c + m * ldc + 16 * v) : _mm512_setzero_ps();
     for (int64_t k = 0; k < depth; k += 2) {
-        const __m512bh b0 = (__m512bh)_mm512_loadu_si512(panel + k * kPanel);
-        const __m512bh b1 = (__m512bh)_mm512_loadu_si512(panel + k * kPanel + 32);
+        const uint16_t* line = panel + k * kPanel;
+        const __m512bh b0 = (__m512bh)_mm512_loadu_si512(line);
+        const __m512bh b1 = (__m512bh)_mm512_loadu_si512(line + 32);
+        if constexpr (F == Fetch::half) _mm_prefetch(reinterpret_cast<const char*>(ahead + k * kPanel), _MM_HINT_T1);
+        if constexpr (F == Fetch::stream) {
+            _mm_prefetch(reinterpret_cast<const char*>(line + kStreamAhead), _MM_HINT_T0);
+            _mm_prefetch(reinterpret_cast<const char*>(line + kStreamAhead + 32), _MM_HINT_T0);
+        }
 #pragma GCC unroll 16
         for (int m = 0; m < MR; ++m) {
             int pair;
@@ -59,21 +74,28 @@ void tile_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t de
         for (int v = 0; v < 2; ++v) _mm512_storeu_ps(c + m * ldc + 16 * v, sums[m][v]);
 }
 
-template <int MR>
+template <int MR, Fetch F>
 void remaining_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
                     int64_t rows, bool accumulate) {
     if constexpr (MR > 0) {
-        if (rows == MR) return tile_bf16<MR>(a, lda, panel, depth, c, ldc, accumulate);
-        remaining_bf16<MR - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+        if (rows == MR) return tile_bf16<MR, F>(a, lda, panel, depth, c, ldc, accumulate, nullptr);
+        remaining_bf16<MR - 1, F>(a, lda, panel, depth, c, ldc, rows, accumulate);
     }
 }
 
 void gemm_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t depth, float* c, int64_t ldc,
-               int64_t rows, bool accumulate) {
+               int64_t rows, bool accumulate, const uint16_t* ahead) {
     constexpr int kRows = Vec::kTileRows;
-    for (; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc)
-        tile_bf16<kRows>(a, lda, panel, depth, c, ldc, accumulate);
-    remaining_bf16<kRows - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+    if (rows <= kRows) return remaining_bf16<kRows, Fetch::stream>(a, lda, panel, depth, c, ldc, rows, accumulate);
+    // The first two tiles fetch one half of the lines each: all at once would fill the queues to memory.
+    for (int64_t first = 0; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc, first += 32) {
+        if (ahead != nullptr && first <= 32) {
+            tile_bf16<kRows, Fetch::half>(a, lda, panel, depth, c, ldc, accumulate, ahead + first);
+        } else {
+            tile_bf16<kRows, Fetch::nothing>(a, lda, panel, depth, c, ldc, accumulate, nullptr);
+        }
+    }
+    remaining_bf16<kRows - 1, Fetch::nothing>(a, lda, panel, depth, c, ldc, rows, accumulate);
 }
 
 }  // namespace

@@ -39,21 +39,22 @@ constexpr int64_t kOnednnPanels = 8;
 constexpr int64_t kRowStep = 16;
 
 void multiply_f32(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
-                  int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate) {
+                  int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate, const std::byte*) {
     kernels.gemm_f32(static_cast<const float*>(a) + begin, lda, reinterpret_cast<const float*>(panel) + begin * kPanel,
                      depth, c, ldc, rows, accumulate);
 }
 
 void multiply_f32_bf16(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
-                       int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate) {
+                       int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate, const std::byte*) {
     kernels.gemm_f32_bf16(static_cast<const float*>(a) + begin, lda,
                           reinterpret_cast<const uint16_t*>(panel) + begin * kPanel, depth, c, ldc, rows, accumulate);
 }
 
 void multiply_bf16(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
-                   int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate) {
+                   int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate, const std::byte* ahead) {
     kernels.gemm_bf16(static_cast<const uint16_t*>(a) + begin, lda,
-                      reinterpret_cast<const uint16_t*>(panel) + begin * kPanel, depth, c, ldc, rows, accumulate);
+                      reinterpret_cast<const uint16_t*>(panel) + begin * kPanel, depth, c, ldc, rows, accumulate,
+                      reinterpret_cast<const uint16_t*>(ahead));
 }
 
 /** What a kernel needs beside the type of the weights. */
@@ -103,12 +104,19 @@ struct Call {
     const Rows* y;
 };
 
-/** Sums of rows [row, row + count) for `panel`, into `tile`. */
-void multiply_panel(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t begin, int64_t depth,
-                    float* tile, int64_t ldc) {
+/** A part of a panel, from depth `begin` on. */
+struct Part {
+    int64_t panel, begin;
+};
+
+/** Sums of rows [row, row + count) for `depth` of `part`, into `tile`; what is read after it is `next`, if anything. */
+void multiply_part(const Call& call, int64_t row, int64_t count, Part part, int64_t depth, float* tile, int64_t ldc,
+                   const Part* next) {
     const auto* a = static_cast<const std::byte*>(call.a) + row * call.lda * activation_bytes(call.kernel->form);
-    call.kernel->multiply(*call.kernels, a, call.lda, call.layer->panel(panel), begin, depth, tile, ldc, count,
-                          begin > 0);
+    const auto bytes_before = [&](int64_t begin) { return begin * call.layer->panel_bytes / call.layer->depth; };
+    const std::byte* ahead = next != nullptr ? call.layer->panel(next->panel) + bytes_before(next->begin) : nullptr;
+    call.kernel->multiply(*call.kernels, a, call.lda, call.layer->panel(part.panel), part.begin, depth, tile, ldc,
+                          count, part.begin > 0, ahead);
 }
 
 /** Writes rows [row, row + count) of panels [panel, panel + panels) from their sums in `tile`, rows `ldc` apart; when
@@ -137,20 +145,25 @@ void finish_block(const Call& call, int64_t row, int64_t count, int64_t panel, i
     }
 }
 
-/** Everything of rows [row, row + count) and panels [panel, panel + panels) of the gate segment or of all segments. */
-void run_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, bool block_depth) {
+/** Everything of rows [row, row + count) and panels [panel, panel + panels) of the gate segment or of all segments;
+ * `after` is the panel with which the next block begins, -1: none. */
+void run_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, bool block_depth,
+               int64_t after) {
     const vlm_linear& layer = *call.layer;
     const int64_t halves = call.gated ? 2 : 1;
     const int64_t ldc = halves * panels * kPanel;
     alignas(64) float tile[kMaxRowBlock * kMaxPanels * kPanel];
     const int64_t total = call.kernel->form == ActivationForm::f32 ? layer.in : layer.depth;
-    const int64_t step = block_depth ? call.kernel->depth_block : total;
-    for (int64_t k = 0; k < total; k += step) {
-        const int64_t depth = std::min(step, total - k);
-        for (int64_t h = 0; h < halves; ++h)
-            for (int64_t p = 0; p < panels; ++p)
-                multiply_panel(call, row, count, panel + p + h * layer.segment_panels, k, depth,
-                               tile + (h * panels + p) * kPanel, ldc);
+    const int64_t step = block_depth ? std::min(call.kernel->depth_block, total) : total;
+    const int64_t parts = (total + step - 1) / step * halves * panels;
+    const auto part = [&](int64_t i) {
+        const int64_t h = i / panels % halves;
+        return Part{panel + i % panels + h * layer.segment_panels, i / panels / halves * step};
+    };
+    for (int64_t i = 0; i < parts; ++i) {
+        const Part now = part(i), next = i + 1 < parts ? part(i + 1) : Part{after, 0};
+        multiply_part(call, row, count, now, std::min(step, total - now.begin), tile + i % (halves * panels) * kPanel,
+                      ldc, next.panel >= 0 ? &next : nullptr);
     }
     finish_block(call, row, count, panel, panels, tile, ldc, panels * kPanel);
 }
@@ -169,13 +182,21 @@ void run_blocks(State& state, const Call& call) {
     state.pool.parallel_for(0, groups * row_blocks, 1, [&](int64_t begin, int64_t end) {
         for (int64_t item = begin; item < end; ++item) {
             const int64_t panel = item / row_blocks * group, row = item % row_blocks * block;
-            run_block(call, row, std::min(block, call.rows - row), panel, std::min(group, panels - panel), !few);
+            const int64_t after = item + 1 < groups * row_blocks ? (item + 1) / row_blocks * group : -1;
+            run_block(call, row, std::min(block, call.rows - row), panel, std::min(group, panels - panel), !few, after);
         }
     });
 }
 
 int64_t round_up(int64_t value, int64_t step) {
     return (value + step - 1) / step * step;
+}
+
+/** Elements between rows of bf16 activations: an odd number of cache lines. With the 4 KB that many models have, all
+ * rows of a tile would meet in one set of the first-level cache, which has fewer ways than a tile has rows. */
+int64_t spread_stride(int64_t depth) {
+    constexpr int64_t kLine = 32;
+    return round_up(depth, kLine) / kLine % 2 == 0 ? round_up(depth, kLine) + kLine : round_up(depth, kLine);
 }
 
 /** run_blocks by oneDNN; false, and nothing done, where oneDNN has no fast kernel for a shape. `call.a` has rows up to
@@ -305,18 +326,18 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         }
         if (call.kernel->form == ActivationForm::bf16) {
             const int64_t rows = onednn ? round_up(call.rows, kRowStep) : call.rows;
-            rounded = std::make_unique<ScratchBuffer>(state.scratch, checked_product(rows, layer->depth, 2));
+            call.lda = onednn ? layer->depth : spread_stride(layer->depth);
+            rounded = std::make_unique<ScratchBuffer>(state.scratch, checked_product(rows, call.lda, 2));
             auto* target = rounded->as<uint16_t>();
-            std::fill(target + call.rows * layer->depth, target + rows * layer->depth, uint16_t{0});
+            std::fill(target + call.rows * call.lda, target + rows * call.lda, uint16_t{0});
             state.pool.parallel_for(0, call.rows, 16, [&](int64_t begin, int64_t end) {
                 for (int64_t r = begin; r < end; ++r) {
-                    uint16_t* row = target + r * layer->depth;
+                    uint16_t* row = target + r * call.lda;
                     call.kernels->to_bf16(from.row(r), row, layer->in);
                     std::fill(row + layer->in, row + layer->depth, uint16_t{0});
                 }
             });
             call.a = target;
-            call.lda = layer->depth;
         }
         if (!onednn || !run_onednn_blocks(state, call)) run_blocks(state, call);
         count();

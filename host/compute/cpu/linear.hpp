@@ -45,9 +45,10 @@ struct LinearKernel {
     ActivationForm form;
     int64_t depth_block;  ///< Depth that is multiplied while one panel's part stays in the first-level cache;
                           ///< kWholeDepth: the kernel cuts the depth itself and is called once, with `begin` 0.
-    /** `c[rows][32] (+)= a panel` for the depths [begin, begin + depth) of the panel. */
+    /** `c[rows][32] (+)= a panel` for the depths [begin, begin + depth) of the panel. `ahead`: what will be multiplied
+     * next, for fetching it; NULL: not known. */
     void (*multiply)(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t begin,
-                     int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate);
+                     int64_t depth, float* c, int64_t ldc, int64_t rows, bool accumulate, const std::byte* ahead);
 };
 
 inline bool is_quantised(WeightType type) noexcept {

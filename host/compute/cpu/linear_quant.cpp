@@ -35,29 +35,29 @@ void multiply_f32_quantised(const Kernels& kernels, const void* a, int64_t lda, 
 }  // namespace
 
 void multiply_int8(const Kernels&, const void* a, int64_t lda, const std::byte* panel, int64_t, int64_t depth, float* c,
-                   int64_t ldc, int64_t rows, bool) {
+                   int64_t ldc, int64_t rows, bool, const std::byte*) {
     quant_kernels().gemm_int8(static_cast<const std::byte*>(a), lda, panel, depth, c, ldc, rows);
 }
 
 void multiply_int4(const Kernels&, const void* a, int64_t lda, const std::byte* panel, int64_t, int64_t depth, float* c,
-                   int64_t ldc, int64_t rows, bool) {
+                   int64_t ldc, int64_t rows, bool, const std::byte*) {
     quant_kernels().gemm_int4(static_cast<const std::byte*>(a), lda, panel, depth, c, ldc, rows);
 }
 
 void multiply_f32_f16(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t,
-                      int64_t depth, float* c, int64_t ldc, int64_t rows, bool) {
+                      int64_t depth, float* c, int64_t ldc, int64_t rows, bool, const std::byte*) {
     multiply_expanded(kernels, a, lda, depth, c, ldc, rows, [&](int64_t begin, int64_t count, float* out) {
         quant_kernels().expand_f16(reinterpret_cast<const uint16_t*>(panel) + begin * kPanel, count * kPanel, out);
     });
 }
 
 void multiply_f32_int8(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t,
-                       int64_t depth, float* c, int64_t ldc, int64_t rows, bool) {
+                       int64_t depth, float* c, int64_t ldc, int64_t rows, bool, const std::byte*) {
     multiply_f32_quantised<8>(kernels, a, lda, panel, depth, c, ldc, rows);
 }
 
 void multiply_f32_int4(const Kernels& kernels, const void* a, int64_t lda, const std::byte* panel, int64_t,
-                       int64_t depth, float* c, int64_t ldc, int64_t rows, bool) {
+                       int64_t depth, float* c, int64_t ldc, int64_t rows, bool, const std::byte*) {
     multiply_f32_quantised<4>(kernels, a, lda, panel, depth, c, ldc, rows);
 }
 
