@@ -49,7 +49,7 @@ std::shared_ptr<void> allocate_on(const std::shared_ptr<OpenGpu>& gpu, int64_t b
 
 class CudaDevice final : public Device {
   public:
-    explicit CudaDevice(std::shared_ptr<OpenGpu> gpu) : gpu_(std::move(gpu)) {
+    CudaDevice(std::shared_ptr<OpenGpu> gpu, double weight_bytes) : gpu_(std::move(gpu)), weight_bytes_(weight_bytes) {
         allocator_.device = gpu_->get().compute->device;
         allocator_.allocate = [open = std::weak_ptr<OpenGpu>(gpu_)](int64_t bytes) {
             const auto locked = open.lock();
@@ -72,12 +72,30 @@ class CudaDevice final : public Device {
         return {theirs.flops, theirs.weight_bytes, theirs.peak_bytes, theirs.synchronizations};
     }
     void begin_stage(LoadingStage stage) override { gpu_->get().begin_stage(gpu_->get().impl, stage.name.c_str()); }
+    MemoryLimit memory_left() const override {
+        int64_t free = 0, total = 0;
+        if (gpu_->get().memory(gpu_->get().impl, &free, &total) != VLM_STATUS_OK) return {};
+        return {free, "the GPU, which has " + std::to_string(total / 1'000'000) + " MB in all"};
+    }
+    double weight_element_bytes() const override { return weight_bytes_; }
     std::string description() const override { return gpu_->get().description; }
 
   private:
     std::shared_ptr<OpenGpu> gpu_;
+    double weight_bytes_;
     Allocator allocator_;
 };
+
+/** Bytes of a packed weight; see weight_formats.hpp for the quantised ones, whose scales count. */
+double weight_bytes_of(const DeviceOptions& options) {
+    const std::string dtype = options.dtype == "auto" ? "bf16" : options.dtype;
+    const std::string& type = options.weights == "auto" ? dtype : options.weights;
+    constexpr double kGroup = 32;
+    if (type == "f32") return 4;
+    if (type == "int8") return 1 + 1 / kGroup;
+    if (type == "int4") return 0.5 + 2 / kGroup;
+    return 2;
+}
 
 vlm_cuda_open_function load_library(const fs::path& path) {
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -165,7 +183,7 @@ std::shared_ptr<Device> open_cuda_device(int ordinal, const DeviceOptions& optio
             throw unavailable(device + path.string() + " has revision " + std::to_string(opened.revision) +
                               ", this host expects " + std::to_string(VLM_CUDA_LIBRARY_REVISION) +
                               "; install both from the same build");
-        return std::make_shared<CudaDevice>(std::make_shared<OpenGpu>(opened));
+        return std::make_shared<CudaDevice>(std::make_shared<OpenGpu>(opened), weight_bytes_of(options));
     }
     throw unavailable(device + "this installation has no CUDA compute library; looked for " + tried +
                       ". Build with the CUDA toolkit (VLM_CUDA=on), or use the device \"cpu\"");

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "host/base/memory_limit.hpp"
 #include "host/base/tensor.hpp"
 #include "host/compute/weight_policy.hpp"
 
@@ -57,6 +58,8 @@ class Device {
     /** From now on packed weights come from `cache` where it has them, and go there where it has not; NULL: no more.
      * Caches stay open as long as the device. [load: one thread at a time] */
     virtual void use_packed_cache(std::shared_ptr<PackedCache>) {}
+    /** What of the device's own memory can still be taken; unlimited where it is the machine's. */
+    virtual MemoryLimit memory_left() const { return {}; }
     /** Bytes of one packed weight of a linear layer, scales included: what a plan counts before anything is packed. */
     virtual double weight_element_bytes() const { return 2; }
     /** "CPU, AVX-512 BF16, 2 threads", for people. */

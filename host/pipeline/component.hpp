@@ -11,6 +11,7 @@
 #include <string>
 
 #include "host/base/error.hpp"
+#include "host/base/log.hpp"
 #include "host/pipeline/plugin_table.hpp"
 #include "host/plugin/loader.hpp"
 #include "host/services/run.hpp"
@@ -62,8 +63,15 @@ class Component {
 
     /** Reads and packs weights; a plugin without `load` needs none. */
     void load(Run& run, const vlm_weights& weights) {
-        if (api_.base.load != nullptr)
-            run.check(api_.base.load(handle_, context(run), &weights), plugin_->id() + ": load");
+        if (api_.base.load == nullptr) return;
+        vlm_status status = VLM_STATUS_OK;
+        std::string logged;  // what packs weights has no run context to complain to
+        {
+            const ErrorCapture said;
+            status = api_.base.load(handle_, context(run), &weights);
+            logged = said.text();
+        }
+        run.check(status, plugin_->id() + ": load", logged);
     }
 
     const Plugin& plugin() const { return *plugin_; }

@@ -155,9 +155,9 @@ void check_memory(const Pipeline& pipeline, const MemoryPlan& plan, bool loaded)
         throw resource_exhausted("the plan is " + plan.text() + ", and memory_limit_mb allows " +
                                  amount(*limit * kMega) + kAdvice);
     }
-    if (pipeline.device().compute()->device.device_type != VLM_DEVICE_CPU) return;
+    const bool own = pipeline.device().compute()->device.device_type == VLM_DEVICE_CPU;
     const int64_t missing = loaded ? plan.total() - plan.weight_bytes : plan.total();
-    const MemoryLimit left = available_memory();
+    const MemoryLimit left = own ? available_memory() : pipeline.device().memory_left();
     if (missing <= left.bytes) return;
     throw resource_exhausted("the plan is " + plan.text() + (loaded ? ", of which the weights are loaded" : "") +
                              ", and " + amount(left.bytes) + " are left according to " + left.source + kAdvice);

@@ -54,8 +54,8 @@ int64_t context_limit(const Pipeline& pipeline, int64_t needed);
 /** @throws Error RESOURCE_EXHAUSTED when `prompt_tokens` are more than the context holds. */
 void check_context(const Pipeline& pipeline, int64_t prompt_tokens);
 
-/** Refuses a plan that is beyond the manifest's memory_limit_mb, or without one, beyond what the machine has left. Of
- * a pipeline on another device than the CPU only memory_limit_mb is checked: its memory is not the machine's.
+/** Refuses a plan that is beyond the manifest's memory_limit_mb, or without one, beyond what the machine has left, or
+ * the device where it has memory of its own.
  *  @param loaded  The weights are in memory already.
  *  @throws Error RESOURCE_EXHAUSTED with the plan's numbers and what to do. */
 void check_memory(const Pipeline& pipeline, const MemoryPlan& plan, bool loaded);

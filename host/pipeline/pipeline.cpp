@@ -132,8 +132,14 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
     if (pipeline->arena_) pipeline->device_ = isolate::share_tensors(pipeline->device_, pipeline->arena_);
     pipeline->check_types();
     if (options.load_weights) {
-        if (!options.encoder_only) pipeline->check_plan(pipeline->plan(options.first));
-        pipeline->load(options);
+        const MemoryPlan plan = options.encoder_only ? MemoryPlan{} : pipeline->plan(options.first);
+        if (!options.encoder_only) pipeline->check_plan(plan);
+        try {
+            pipeline->load(options);
+        } catch (const Error& error) {
+            if (error.code() != VLM_STATUS_RESOURCE_EXHAUSTED || options.encoder_only) throw;
+            throw Error(error.code(), std::string(error.what()) + "; the plan was " + plan.text());
+        }
     }
     return pipeline;
 }

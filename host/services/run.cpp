@@ -76,10 +76,15 @@ const vlm_run_context* Run::context(uint32_t abi_version) {
     return &context_;
 }
 
-void Run::check(vlm_status status, const std::string& who) {
-    if (status == VLM_STATUS_OK) return;
+void Run::check(vlm_status status, const std::string& who, const std::string& logged) {
+    if (status == VLM_STATUS_OK) {
+        if (!logged.empty()) log_message(VLM_LOG_ERROR, who, logged);
+        return;
+    }
     const std::scoped_lock lock(mutex_);
-    std::string message = who + ": " + (error_message_.empty() ? "failed and gave no reason" : error_message_);
+    std::string reason = error_message_;
+    if (reason.find(logged) == std::string::npos) reason += (reason.empty() ? "" : ": ") + logged;
+    std::string message = who + ": " + (reason.empty() ? "failed and gave no reason" : reason);
     message += std::string(" (") + status_name(status) + ")";
     error_message_.clear();
     // A code that this host does not know counts as INTERNAL, so that callers can switch over the codes.

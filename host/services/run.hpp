@@ -35,9 +35,10 @@ class Run {
     /** The context to pass. `abi_version` is the version that the plugin negotiated. */
     const vlm_run_context* context(uint32_t abi_version);
 
-    /** Throws when `status` is not OK, with what the plugin wrote into the error sink. `who` names plugin and function.
+    /** Throws when `status` is not OK, with what the plugin wrote into the error sink. `who` names plugin and function,
+     * `logged` is what the call has logged as an error: a part of the reason when it failed, logged after all when not.
      */
-    void check(vlm_status status, const std::string& who);
+    void check(vlm_status status, const std::string& who, const std::string& logged = {});
 
     /** Throws CANCELLED when the caller asked to stop. */
     void poll() const;

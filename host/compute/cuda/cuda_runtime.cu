@@ -33,6 +33,10 @@ void check(cudaError_t error, const char* what) {
                 std::string(what) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) + ")");
 }
 
+std::string words_of(cudaError_t error) {
+    return std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error);
+}
+
 cudaStream_t native(void* stream) {
     return static_cast<cudaStream_t>(stream);
 }
@@ -50,7 +54,17 @@ std::string kernel_error() {
     const cudaError_t error = cudaFuncGetAttributes(&attributes, run_body<Nothing>);
     if (error == cudaSuccess) return {};
     cudaGetLastError();
-    return std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error);
+    return words_of(error);
+}
+
+/** Makes the GPU the thread's, which begins the driver's work on it. */
+void begin_on(int ordinal, const cudaDeviceProp& properties) {
+    cudaError_t error = cudaSetDevice(ordinal);
+    if (error == cudaSuccess) error = cudaFree(nullptr);  // before CUDA 12 the first call after it begins
+    if (error == cudaSuccess) return;
+    cudaGetLastError();
+    throw Error(error == cudaErrorMemoryAllocation ? VLM_STATUS_RESOURCE_EXHAUSTED : VLM_STATUS_UNAVAILABLE,
+                why_not_opened(properties.name, words_of(error)));
 }
 
 /** Pinned memory with one event per slot. */
@@ -123,8 +137,8 @@ class Staging {
 class Gpu final : public Runtime {
   public:
     explicit Gpu(int ordinal) : ordinal_(ordinal) {
-        check(cudaSetDevice(ordinal), "opening the GPU");
         check(cudaGetDeviceProperties(&properties_, ordinal), "reading the GPU's properties");
+        begin_on(ordinal, properties_);
         int pools = 0;
         check(cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, ordinal), "reading the GPU's properties");
         const std::string reason =
@@ -253,7 +267,7 @@ std::unique_ptr<Runtime> open_runtime(int ordinal) {
     report.no_device = error == cudaErrorNoDevice;
     report.driver_too_old = error == cudaErrorInsufficientDriver && report.driver_version > 0;
     if (error != cudaSuccess) {
-        report.error = std::string(cudaGetErrorName(error)) + ": " + cudaGetErrorString(error);
+        report.error = words_of(error);
         cudaGetLastError();
     }
     const std::string reason = why_unavailable(report, ordinal);

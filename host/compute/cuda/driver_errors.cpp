@@ -11,6 +11,44 @@ std::string version_text(int version) {
     return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
+/** What to do about an error of CUDA that has a known cause; empty for others. The names are those of
+ * driver_types.h. */
+std::string known_cause(const std::string& error) {
+    struct Cause {
+        const char* name;
+        const char* words;
+    };
+    constexpr Cause kCauses[] = {
+        {"cudaErrorSystemDriverMismatch",
+         "the loaded NVIDIA kernel driver and the installed driver libraries have different versions, as after an "
+         "update; "
+         "restart the machine, or load the kernel modules anew"},
+        {"cudaErrorSystemNotReady",
+         "the GPU's system services do not run; start them (systemctl start nvidia-fabricmanager), and look into the "
+         "kernel's log if they do not start"},
+        {"cudaErrorCompatNotSupportedOnDevice",
+         "a CUDA compatibility package (cuda-compat) is in use that this GPU does not support; remove it and update "
+         "the "
+         "driver instead"},
+        {"cudaErrorStubLibrary",
+         "the libcuda.so.1 that was found is the toolkit's stub, not the driver; take the folder 'stubs' out of "
+         "LD_LIBRARY_PATH"},
+        {"cudaErrorDevicesUnavailable",
+         "another process has the GPU for itself; nvidia-smi shows which, and `nvidia-smi -c 0` (as administrator) "
+         "lets "
+         "several share it"},
+        {"cudaErrorOperatingSystem",
+         "the system forbids the access; are the files /dev/nvidia* there for this user, and in a container, was it "
+         "started with the GPU (--gpus)?"},
+        {"cudaErrorMemoryAllocation",
+         "its memory does not even hold the driver's own part; nvidia-smi shows who has it, end one of those or choose "
+         "another GPU"},
+    };
+    for (const Cause& cause : kCauses)
+        if (error.starts_with(std::string(cause.name) + ":")) return cause.words;
+    return {};
+}
+
 }  // namespace
 
 std::string why_unavailable(const DriverReport& report, int ordinal) {
@@ -25,7 +63,11 @@ std::string why_unavailable(const DriverReport& report, int ordinal) {
     if (report.no_device || (report.error.empty() && report.devices == 0))
         return "the NVIDIA driver shows no GPU; is one installed, and does CUDA_VISIBLE_DEVICES allow it? Otherwise "
                "use the device \"cpu\"";
-    if (!report.error.empty()) return "CUDA cannot be used: " + report.error + "; repair that" + otherwise;
+    if (!report.error.empty()) {
+        const std::string cause = known_cause(report.error);
+        return "CUDA cannot be used: " + (cause.empty() ? "repair that" : cause) + otherwise + " (" + report.error +
+               ")";
+    }
     if (ordinal >= report.devices)
         return "there is no GPU " + std::to_string(ordinal) + ": this machine has " + std::to_string(report.devices) +
                ", numbered from 0";
@@ -49,6 +91,12 @@ std::string why_unusable(const GpuReport& report) {
                "); update the driver, or build with CMAKE_CUDA_ARCHITECTURES=" + std::to_string(report.major) +
                std::to_string(report.minor);
     return {};
+}
+
+std::string why_not_opened(const std::string& gpu, const std::string& error) {
+    const std::string cause = known_cause(error);
+    return gpu + " cannot be opened: " + (cause.empty() ? "see the kernel's log (dmesg)" : cause) +
+           ", or use the device \"cpu\" (" + error + ")";
 }
 
 }  // namespace vlm::cuda

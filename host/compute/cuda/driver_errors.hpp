@@ -14,11 +14,16 @@ struct DriverReport {
     int devices = 0;
     bool no_device = false;
     bool driver_too_old = false;
-    std::string error;  ///< CUDA's own words; empty when it answered.
+    std::string error;  ///< CUDA's own words, "cudaErrorName: what it means"; empty when it answered.
 };
 
 /** One sentence with what to do, or an empty text when GPU `ordinal` can be opened. */
 std::string why_unavailable(const DriverReport& report, int ordinal);
+
+/** One sentence with what to do about a GPU that is there, but on which CUDA cannot begin to work.
+ *  @param gpu    Its name.
+ *  @param error  CUDA's own words, beginning with the name of the error. */
+std::string why_not_opened(const std::string& gpu, const std::string& error);
 
 /** What is known of an opened GPU. */
 struct GpuReport {

@@ -185,6 +185,14 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
             edge(nullptr, 0, [&] { free_run_tensors(device_of(impl).state, run); });
         };
         device->counters = read_counters;
+        device->memory = [](void* impl, int64_t* free, int64_t* total) {
+            return edge(nullptr, 0, [&] {
+                State& state = device_of(impl).state;
+                const MemoryInfo info = state.queue(nullptr).runtime.memory();
+                *free = info.free;
+                *total = info.total;
+            });
+        };
         device->begin_stage = [](void* impl, const char* stage) {
             edge(nullptr, 0, [&] { device_of(impl).state.stage = stage; });
         };

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /** Changes whenever a struct of this file does. */
-#define VLM_CUDA_LIBRARY_REVISION 2u
+#define VLM_CUDA_LIBRARY_REVISION 3u
 /** Name of the exported function. */
 #define VLM_CUDA_LIBRARY_ENTRY "vlm_compute_cuda_open"
 
@@ -56,6 +56,8 @@ typedef struct vlm_cuda_device {
     /** Frees what `run` has created and not destroyed. */
     void (*end_run)(void* impl, const vlm_run_context* run);
     void (*counters)(void* impl, vlm_cuda_counters* counters);
+    /** Bytes that can still be taken, what the library keeps for later included, and bytes that the GPU has. */
+    vlm_status (*memory)(void* impl, int64_t* free, int64_t* total);
     /** Said before each stage loads its weights; an empty stage at the end. [load: one thread at a time] */
     void (*begin_stage)(void* impl, const char* stage);
     /** Waits for the device; a message of at most `size` bytes when something has failed on it. */

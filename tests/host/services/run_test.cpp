@@ -36,6 +36,24 @@ TEST(Run, ReportsTheLastMessageOfAFailingCall) {
     run.check(VLM_STATUS_OK, "fine");
 }
 
+TEST(Run, WhatACallLoggedIsPartOfItsReason) {
+    vlm::Run run(nullptr, nullptr);
+    const auto* context = run.context(1);
+    const auto message = [&](const std::string& logged) -> std::string {
+        try {
+            run.check(VLM_STATUS_RESOURCE_EXHAUSTED, "load", logged);
+        } catch (const vlm::Error& error) {
+            return error.what();
+        }
+        return {};
+    };
+    EXPECT_EQ(message("linear_pack: no memory"), "load: linear_pack: no memory (RESOURCE_EXHAUSTED)");
+    context->error(context->host, VLM_STATUS_RESOURCE_EXHAUSTED, "layer 3");
+    EXPECT_EQ(message("linear_pack: no memory"), "load: layer 3: linear_pack: no memory (RESOURCE_EXHAUSTED)");
+    context->error(context->host, VLM_STATUS_RESOURCE_EXHAUSTED, "layer 3: no memory");
+    EXPECT_EQ(message("no memory"), "load: layer 3: no memory (RESOURCE_EXHAUSTED)");
+}
+
 TEST(Run, UnknownStatusesCountAsInternal) {
     vlm::Run run(nullptr, nullptr);
     for (const vlm_status status : {-1, 17, 4711}) {

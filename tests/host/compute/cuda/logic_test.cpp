@@ -102,6 +102,29 @@ TEST(CudaDriver, EveryReasonHasItsWords) {
     EXPECT_EQ(why_unavailable(two, 1), "");
 }
 
+TEST(CudaDriver, KnownCausesComeWithTheirRemedy) {
+    cuda::DriverReport report;
+    report.driver_version = report.runtime_version = 13000;
+    const std::pair<const char*, const char*> cases[] = {
+        {"cudaErrorSystemDriverMismatch: system has unsupported display driver", "different versions"},
+        {"cudaErrorSystemNotReady: system not yet initialized", "nvidia-fabricmanager"},
+        {"cudaErrorCompatNotSupportedOnDevice: forward compatibility", "cuda-compat"},
+        {"cudaErrorStubLibrary: CUDA driver is a stub library", "stubs"},
+        {"cudaErrorOperatingSystem: OS call failed", "--gpus"},
+    };
+    for (const auto& [error, remedy] : cases) {
+        report.error = error;
+        EXPECT_THAT(cuda::why_unavailable(report, 0),
+                    testing::AllOf(HasSubstr(error), HasSubstr(remedy), HasSubstr("the device \"cpu\"")));
+    }
+    report.error = "cudaErrorStubLibraryOfAnotherKind: unknown";
+    EXPECT_THAT(cuda::why_unavailable(report, 0), HasSubstr("repair that"));
+    EXPECT_THAT(cuda::why_not_opened("H200", "cudaErrorDevicesUnavailable: busy"),
+                testing::AllOf(HasSubstr("H200 cannot be opened"), HasSubstr("another process"), HasSubstr("busy")));
+    EXPECT_THAT(cuda::why_not_opened("H200", "cudaErrorMemoryAllocation: out of memory"), HasSubstr("nvidia-smi"));
+    EXPECT_THAT(cuda::why_not_opened("H200", "cudaErrorUnknown: unknown error"), HasSubstr("dmesg"));
+}
+
 TEST(CudaDriver, GpusThatCannotRunTheKernelsAreNamed) {
     using cuda::why_unusable;
     EXPECT_EQ(why_unusable({"H200", 9, 0, true, ""}), "");

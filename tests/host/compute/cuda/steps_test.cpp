@@ -1,11 +1,13 @@
 /** @file steps_test.cpp
- *  A whole checkpoint on the emulated GPU: the text of the CPU, and one wait per generated token.
+ *  A whole checkpoint on the emulated GPU: the text of the CPU, one wait per generated token, and what is said when its
+ * memory is too small.
  */
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <functional>
 
+#include "host/base/error.hpp"
 #include "host/image/decode.hpp"
 #include "host/pipeline/pipeline.hpp"
 
@@ -84,6 +86,35 @@ TEST_F(Steps, PruningWaitsOnlyWhereTheTokensAreChosen) {
     EXPECT_EQ(waits(*pruned, 4) - waits(*plain, 4), kWaits);
     EXPECT_EQ(waits(*pruned, 9) - waits(*plain, 9), kWaits);
     EXPECT_EQ(answer(*pruned, 9), answer(*open("cpu", 1, with_fastv(1)), 9));
+}
+
+class SmallGpu : public Steps {
+  protected:
+    void SetUp() override { setenv("VLM_EMULATED_MEMORY", "4000000", 1); }
+    void TearDown() override { unsetenv("VLM_EMULATED_MEMORY"); }
+    static std::string refusal(const std::function<void(Manifest&)>& set = {}) {
+        try {
+            open("cuda", 1, set);
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), VLM_STATUS_RESOURCE_EXHAUSTED);
+            return error.what();
+        }
+        return {};
+    }
+};
+
+TEST_F(SmallGpu, APlanThatDoesNotFitIsRefusedBeforeWeightsAreRead) {
+    const std::string message = refusal();
+    for (const char* part : {"the plan is ", "weights ", "KV cache ", "activations ", "the GPU, which has 4 MB",
+                             "use weights of fewer bits"})
+        EXPECT_NE(message.find(part), std::string::npos) << message;
+    EXPECT_EQ(message.find("weights take"), std::string::npos) << "weights were uploaded: " << message;
+}
+
+TEST_F(SmallGpu, AnUncheckedPlanIsNamedWhenMemoryRunsOut) {
+    const std::string message = refusal([](Manifest& manifest) { manifest.memory_limit_mb = 0; });
+    EXPECT_NE(message.find("weights take"), std::string::npos) << message;
+    EXPECT_NE(message.find("; the plan was "), std::string::npos) << message;
 }
 
 }  // namespace
