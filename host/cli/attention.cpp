@@ -4,12 +4,13 @@
 #include "host/cli/attention.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "host/base/error.hpp"
+#include "host/cli/attention_spans.hpp"
 #include "host/image/draw.hpp"
 #include "host/pipeline/attention_picture.hpp"
 #include "host/pipeline/prompt.hpp"
@@ -19,66 +20,6 @@ namespace vlm::cli {
 namespace {
 
 using nlohmann::ordered_json;
-
-/** Neighbouring tokens of an answer that share a picture. */
-struct Span {
-    std::string label;
-    size_t begin = 0, end = 0;
-};
-
-bool blank(char letter) {
-    return std::isspace(static_cast<unsigned char>(letter)) != 0;
-}
-
-std::string text_of(const Answer& answer, size_t begin, size_t end) {
-    const auto from = static_cast<size_t>(answer.tokens[begin].text_begin);
-    const auto to = static_cast<size_t>(answer.tokens[end - 1].text_end);
-    return from < to && to <= answer.text.size() ? answer.text.substr(from, to - from) : answer.tokens[begin].piece;
-}
-
-std::vector<Span> token_spans(const Answer& answer, bool words) {
-    std::vector<Span> spans;
-    for (size_t t = 0; t < answer.tokens.size(); ++t) {
-        const std::string text = text_of(answer, t, t + 1);
-        const bool joins = words && !spans.empty() && !text.empty() && !blank(text.front()) &&
-                           !spans.back().label.empty() && !blank(spans.back().label.back());
-        if (joins)
-            spans.back().end = t + 1;
-        else
-            spans.push_back({"", t, t + 1});
-        spans.back().label = text_of(answer, spans.back().begin, spans.back().end);
-    }
-    return spans;
-}
-
-/** The fields of the medicines of a result that stand word by word in `answer`. */
-std::vector<Span> field_spans(const Answer& answer, const ordered_json& extra) {
-    std::vector<Span> spans;
-    if (!extra.contains("drugs")) return spans;
-    for (const auto& drug : extra["drugs"]) {
-        const auto box = drug.value("box", ordered_json());
-        const bool elsewhere = box.is_array() && box.get<std::vector<float>>() !=
-                                                     std::vector<float>(answer.region.begin(), answer.region.end());
-        if (elsewhere || (drug["image"].is_number() && drug["image"] != answer.image)) continue;
-        for (const char* field : {"printed", "also_printed", "printed_dosage"}) {
-            if (!drug.contains(field) || !drug[field].is_string()) continue;
-            const auto text = drug[field].get<std::string>();
-            const size_t at = text.empty() ? std::string::npos : answer.text.find(text);
-            if (at == std::string::npos) continue;
-            Span span{std::string(field) + ": " + text, answer.tokens.size(), 0};
-            for (size_t t = 0; t < answer.tokens.size(); ++t) {
-                const auto& token = answer.tokens[t];
-                if (static_cast<size_t>(token.text_end) <= at ||
-                    static_cast<size_t>(token.text_begin) >= at + text.size())
-                    continue;
-                span.begin = std::min(span.begin, t);
-                span.end = t + 1;
-            }
-            if (span.begin < span.end) spans.push_back(std::move(span));
-        }
-    }
-    return spans;
-}
 
 /** Everything that one question's pictures need. */
 struct Asked {
@@ -102,11 +43,137 @@ Asked ask_again(const Pipeline& pipeline, const Request& request, const Listener
     return asked;
 }
 
-std::string padded(size_t number) {
-    char text[16];
-    std::snprintf(text, sizeof text, "%03zu", number);
-    return text;
+/** The parts of the pages that one answer saw, and where it looked. */
+struct Seen {
+    std::vector<const PagePart*> parts;
+    AnswerAttention attention;
+};
+
+/** Reads an answer's sequence again. `part`: the only part of the pages it saw; -1: all. */
+Seen see_again(const Pipeline& pipeline, const Asked& asked, const Answer& answer, int part,
+               const AttentionChoice& choice, bool whole_prompt, const Listeners& listeners) {
+    Seen seen;
+    AnsweredSequence sequence;
+    std::vector<TokenLayout> layouts;
+    for (size_t i = 0; i < asked.parts.size(); ++i) {
+        if (part >= 0 && i != static_cast<size_t>(part)) continue;
+        seen.parts.push_back(&asked.parts[i]);
+        sequence.images.push_back(asked.tokens[i]);
+        layouts.push_back(asked.tokens[i]->layout);
+    }
+    const bool in_sequence = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
+    const auto segments =
+        build_prompt(asked.prompt, layouts, pipeline.recipe().prompt, pipeline.checkpoint().tokenizer(), in_sequence);
+    std::vector<int32_t> ids;
+    for (const auto& token : answer.tokens) ids.push_back(token.id);
+    sequence.segments = segments;
+    sequence.answer = ids;
+    seen.attention = answer_attention(pipeline, sequence, choice, whole_prompt, listeners);
+    return seen;
 }
+
+/** By image, by position of its layout: the weights as the mean over the tokens of a span. */
+std::vector<std::vector<float>> weights_on_images(const AnswerAttention& attention, const AttentionSpan& span) {
+    std::vector<std::vector<float>> weights;
+    for (const auto& layout : attention.layouts) weights.emplace_back(static_cast<size_t>(layout.tokens()), 0.F);
+    for (size_t t = span.begin; t < span.end; ++t)
+        for (size_t p = 0; p < attention.positions.size(); ++p) {
+            const auto& position = attention.positions[p];
+            if (position.image < 0) continue;
+            weights[static_cast<size_t>(position.image)][static_cast<size_t>(position.position)] +=
+                attention.rows[t][p] / static_cast<float>(span.end - span.begin);
+        }
+    return weights;
+}
+
+/** The files of one question. */
+class Drawing {
+  public:
+    Drawing(const Pipeline& pipeline, const Request& request, std::filesystem::path folder, std::string stem,
+            std::string shown)
+        : pipeline_(pipeline),
+          request_(request),
+          folder_(std::move(folder)),
+          stem_(std::move(stem)),
+          shown_(std::move(shown)) {}
+
+    /** A picture of each page that the answer saw. */
+    void draw_span(size_t answer, const AttentionSpan& span, const Seen& seen) {
+        const auto weights = weights_on_images(seen.attention, span);
+        ++count_;
+        for (size_t page = 0; page < request_.images.size(); ++page) {
+            const bool shown = std::any_of(seen.parts.begin(), seen.parts.end(),
+                                           [&](const PagePart* part) { return part->page == static_cast<int>(page); });
+            if (shown) draw_page(answer, page, span, seen, weights);
+        }
+    }
+
+    void draw_blocks(size_t answer, const AnswerAttention& attention) {
+        for (const auto& block : attention_blocks(attention)) {
+            const std::string file = stem_ + "-answer" + std::to_string(answer + 1) + "-" + block.name + ".png";
+            if (!block.weights.empty()) write_png(folder_ / file, draw_block(block));
+            blocks_.push_back({{"file", block.weights.empty() ? ordered_json() : ordered_json(file)},
+                               {"answer", answer},
+                               {"from_to", block.name},
+                               {"rows", block.rows},
+                               {"columns", block.columns},
+                               {"mean", block.mean},
+                               {"max", block.max}});
+        }
+    }
+
+    void write_report(const std::string& name) const {
+        ordered_json report = {{"layer", shown_}, {"heads", "mean"}, {"pictures", pictures_}};
+        if (!blocks_.empty()) report["blocks"] = blocks_;
+        const auto path = folder_ / name;
+        std::ofstream out(path, std::ios::binary);
+        out << report.dump(1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
+        if (!out.flush()) throw Error(VLM_STATUS_PERMISSION_DENIED, path.string() + ": cannot be written");
+    }
+
+  private:
+    void draw_page(size_t answer, size_t page, const AttentionSpan& span, const Seen& seen,
+                   const std::vector<std::vector<float>>& weights) {
+        const auto& picture = request_.images[page].image;
+        PageHeat heat{picture.width, picture.height, {}};
+        heat.values.assign(static_cast<size_t>(picture.width) * static_cast<size_t>(picture.height), 0.F);
+        ordered_json shares = ordered_json::array();
+        double total = 0;
+        bool placed = false;
+        for (size_t i = 0; i < seen.parts.size(); ++i) {
+            const PagePart& part = *seen.parts[i];
+            if (part.page != static_cast<int>(page)) continue;
+            placed |= add_heat(heat, part, seen.attention.layouts[i], weights[i], pipeline_.manifest().image.rows);
+            total += std::accumulate(weights[i].begin(), weights[i].end(), 0.0);
+            shares.push_back(weights[i]);
+        }
+        if (!placed)
+            throw unimplemented("--attention: the visual tokens of " + pipeline_.connector().plugin().id() +
+                                " are latents without a place on the page, so their weights cannot be drawn on it");
+        char number[16];
+        std::snprintf(number, sizeof number, "%03d", count_);
+        const std::string file = stem_ + "-page" + std::to_string(page + 1) + "-" + number + ".png";
+        write_png(folder_ / file, draw_heat(picture, heat, "attention " + shown_));
+        const PointF peak = heat.peak();
+        pictures_.push_back({{"file", file},
+                             {"image", request_.images[page].name},
+                             {"answer", answer},
+                             {"text", span.label},
+                             {"tokens", {span.begin, span.end}},
+                             {"weight_on_image", total},
+                             {"peak", {peak.x, peak.y}},
+                             {"weights", std::move(shares)}});
+    }
+
+    const Pipeline& pipeline_;
+    const Request& request_;
+    std::filesystem::path folder_;
+    std::string stem_;
+    std::string shown_;
+    int count_ = 0;
+    ordered_json pictures_ = ordered_json::array();
+    ordered_json blocks_ = ordered_json::array();
+};
 
 }  // namespace
 
@@ -158,99 +225,19 @@ void AttentionPictures::write(const Pipeline& pipeline, const Request& request, 
     const auto extra = ordered_json::parse(result.extra);
     const bool alone = pipeline.manifest().image.split_rows;
     const bool blocks = blocks_ || pipeline.recipe().early_fusion;
-    const bool in_sequence = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
-    ordered_json report = {{"layer", shown_}, {"heads", "mean"}, {"pictures", ordered_json::array()}};
-    const std::string stem = "question" + std::to_string(question + 1);
-    size_t count = 0;
-    bool placed = false;
+    const std::string number = std::to_string(question + 1);
+    Drawing drawing(pipeline, request, folder_, "question" + number, shown_);
     for (size_t a = 0; a < result.answers.size(); ++a) {
         const Answer& answer = result.answers[a];
         if (answer.tokens.empty()) continue;
-        auto spans = per_ == "token" || per_ == "word" ? std::vector<Span>() : field_spans(answer, extra);
-        // Beside rows with medicines, the other rows of a page have nothing to show.
-        if (spans.empty() &&
-            (per_ == "field" || (per_ == "auto" && !extra.value("drugs", ordered_json::array()).empty())))
-            continue;
-        if (spans.empty()) spans = token_spans(answer, per_ == "word");
-
-        AnsweredSequence sequence;
-        std::vector<const PagePart*> parts;
-        for (size_t i = 0; i < asked.parts.size(); ++i) {
-            if (alone && i != a) continue;
-            parts.push_back(&asked.parts[i]);
-            sequence.images.push_back(asked.tokens[i]);
-        }
-        std::vector<TokenLayout> layouts;
-        for (const auto& tokens : sequence.images) layouts.push_back(tokens->layout);
-        const auto segments = build_prompt(asked.prompt, layouts, pipeline.recipe().prompt,
-                                           pipeline.checkpoint().tokenizer(), in_sequence);
-        std::vector<int32_t> ids;
-        for (const auto& token : answer.tokens) ids.push_back(token.id);
-        sequence.segments = segments;
-        sequence.answer = ids;
-        const auto attention = answer_attention(pipeline, sequence, choice_, blocks, listeners);
-
-        for (const auto& span : spans) {
-            // By image: weights by position of its layout, the mean over the tokens of the span.
-            std::vector<std::vector<float>> weights;
-            for (const auto& layout : layouts) weights.emplace_back(static_cast<size_t>(layout.tokens()), 0.F);
-            for (size_t t = span.begin; t < span.end; ++t)
-                for (size_t p = 0; p < attention.positions.size(); ++p) {
-                    const auto& position = attention.positions[p];
-                    if (position.image >= 0)
-                        weights[static_cast<size_t>(position.image)][static_cast<size_t>(position.position)] +=
-                            attention.rows[t][p] / static_cast<float>(span.end - span.begin);
-                }
-            ++count;
-            for (size_t page = 0; page < request.images.size(); ++page) {
-                const auto& picture = request.images[page].image;
-                PageHeat heat{picture.width, picture.height, {}};
-                heat.values.assign(static_cast<size_t>(picture.width) * static_cast<size_t>(picture.height), 0.F);
-                ordered_json shares = ordered_json::array();
-                double total = 0;
-                bool any = false;
-                for (size_t i = 0; i < parts.size(); ++i) {
-                    if (parts[i]->page != static_cast<int>(page)) continue;
-                    any = true;
-                    placed |= add_heat(heat, *parts[i], layouts[i], weights[i], pipeline.manifest().image.rows);
-                    for (const float weight : weights[i]) total += static_cast<double>(weight);
-                    shares.push_back(weights[i]);
-                }
-                if (!any) continue;
-                if (!placed)
-                    throw unimplemented(
-                        "--attention: the visual tokens of " + pipeline.connector().plugin().id() +
-                        " are latents without a place on the page, so their weights cannot be drawn on it");
-                const std::string file = stem + "-page" + std::to_string(page + 1) + "-" + padded(count) + ".png";
-                write_png(folder_ / file, draw_heat(picture, heat, "attention " + shown_));
-                const PointF peak = heat.peak();
-                report["pictures"].push_back({{"file", file},
-                                              {"image", request.images[page].name},
-                                              {"answer", a},
-                                              {"text", span.label},
-                                              {"tokens", {span.begin, span.end}},
-                                              {"weight_on_image", total},
-                                              {"peak", {peak.x, peak.y}},
-                                              {"weights", std::move(shares)}});
-            }
-        }
-        if (!blocks) continue;
-        for (const auto& block : attention_blocks(attention)) {
-            const std::string file = stem + "-answer" + std::to_string(a + 1) + "-" + block.name + ".png";
-            if (!block.weights.empty()) write_png(folder_ / file, draw_block(block));
-            report["blocks"].push_back({{"file", block.weights.empty() ? ordered_json() : ordered_json(file)},
-                                        {"answer", a},
-                                        {"from_to", block.name},
-                                        {"rows", block.rows},
-                                        {"columns", block.columns},
-                                        {"mean", block.mean},
-                                        {"max", block.max}});
-        }
+        const auto spans = attention_spans(answer, extra, per_);
+        if (spans.empty()) continue;
+        const Seen seen =
+            see_again(pipeline, asked, answer, alone ? static_cast<int>(a) : -1, choice_, blocks, listeners);
+        for (const auto& span : spans) drawing.draw_span(a, span, seen);
+        if (blocks) drawing.draw_blocks(a, seen.attention);
     }
-    const auto path = folder_ / ("attention-" + std::to_string(question + 1) + ".json");
-    std::ofstream out(path, std::ios::binary);
-    out << report.dump(1, ' ', false, ordered_json::error_handler_t::replace) << '\n';
-    if (!out.flush()) throw Error(VLM_STATUS_PERMISSION_DENIED, path.string() + ": cannot be written");
+    drawing.write_report("attention-" + number + ".json");
 }
 
 }  // namespace vlm::cli

@@ -2,6 +2,7 @@
  *  `vlmhost`: picks the command. What is no command is the main job's.
  */
 #include <fcntl.h>
+#include <vlm/version.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -48,6 +49,11 @@ int main(int argc, char** argv) {
     };
     try {
         Arguments arguments(argv + 1, argv + argc);
+        if (!arguments.empty() && arguments.front() == "--version") {
+            std::cout << "vlmhost " VLM_HOST_VERSION ", plugin ABI " << VLM_ABI_VERSION_MIN << " to " << VLM_ABI_VERSION
+                      << '\n';
+            return delivered(kSuccess);
+        }
         const auto command = arguments.empty() ? commands.end() : commands.find(arguments.front());
         if (command == commands.end()) return delivered(run_command(arguments));
         arguments.erase(arguments.begin());

@@ -28,7 +28,11 @@ const char* const kIntro =
     "  vlmhost --manifest samples/medical/medical.json --image prescription.png\n"
     "  vlmhost --model llava-1.5-7b-hf --image photo.jpg --prompt \"What is this?\" --stream\n"
     "  vlmhost --manifest medical.json --image scans/ --output answers.jsonl --report answers.html\n\n"
-    "Other commands (each with --help): chat, estimate, plugins, check, calibrate, bench, parity, quality\n";
+    "Other commands (each with --help):\n"
+    "  to ask and to plan   chat, estimate\n"
+    "  to measure           bench, parity, quality, calibrate\n"
+    "  for plugins          plugins, new-plugin, check, keygen, sign, verify\n"
+    "`vlmhost --version` tells the version of the host and of its plugin ABI.\n";
 
 GenerationOptions generation_options(const po::variables_map& values, GenerationOptions options) {
     if (values.contains("max-new-tokens")) options.max_new_tokens = values["max-new-tokens"].as<int64_t>();

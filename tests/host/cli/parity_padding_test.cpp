@@ -1,8 +1,7 @@
 /** @file parity_padding_test.cpp
  *  Padding that a batching reference added is taken out, element by element.
  */
-// The command line tool is no library, so its source is compiled in here.
-#include "host/cli/parity_padding.cpp"
+#include "host/cli/parity_padding.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,7 @@
 /** @file parity_shown_test.cpp
  *  What parity works out of a sequence: places, and maps of merged and pruned rows.
  */
-// The command line tool is no library, so its source is compiled in here.
-#include "host/cli/parity_shown.cpp"
+#include "host/cli/parity_shown.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
