@@ -57,6 +57,9 @@ typedef struct vlm_visual_input {
     const vlm_tensor* row_of_position; /**< `[layout.tokens]` i32: row of each position, -1: dropped; NULL: identity. */
     const vlm_tensor* sizes;           /**< `[rows]` f32: positions per row; NULL: all 1. */
     const vlm_tensor* keep;            /**< `[layout.tokens]` u8: 1 must not be dropped (print), or NULL. */
+    const int32_t* host_row_of_position; /**< `[layout.tokens]`: the numbers of `row_of_position` in host memory, where
+                                            the host has them, so that nobody reads them back; or NULL. */
+    const uint8_t* host_keep;            /**< `[layout.tokens]`: the same of `keep`, or NULL. */
 } vlm_visual_input;
 
 /** Text ids. */

@@ -59,6 +59,9 @@ typedef struct vlm_token_view {
                                   NULL: 0, 1, 2, … */
     const vlm_tensor* keep;    /**< `[tokens]` u8: 1 must not be dropped (print under `protect`), or NULL. */
     const vlm_token_layout* layout; /**< Layout of the image, or NULL. */
+    const int32_t* host_images; /**< `[tokens]`: the numbers of `images` in host memory, where the owner has them, so
+                                   that counting them needs no synchronisation; or NULL. */
+    const uint8_t* host_keep;   /**< `[tokens]`: the same of `keep`, or NULL. */
 } vlm_token_view;
 
 /** The answer of a reducer. The host allocates it, with room for all tokens of the view, on the device of the run.

@@ -58,6 +58,9 @@ typedef struct vlm_vision_output {
     vlm_tensor* sizes;   /**< `[feature_rows]` f32: positions per row; filled with `row_of_position`. */
     int32_t reduced;     /**< Written by the plugin: 1 when `row_of_position` and `sizes` are filled. */
     uint32_t reserved;   /**< 0. */
+    int32_t* host_row_of_position; /**< `[feature_rows]` in host memory, or NULL: filled like `row_of_position` by an
+                                      encoder that has the numbers there anyway, so that nobody reads them back; others
+                                      leave all of it alone. */
 } vlm_vision_output;
 
 /** The table. */

@@ -128,8 +128,11 @@ class BackboneTrial : public Trial {
             turn.visual = std::make_unique<GuardedTensor>(dtype, std::vector<int64_t>{tokens, width}, 0);
             draw.fill(*turn.visual, dtype);
             turn.before = turn.visual->content(turn.visual->bytes());
-            turn.image = {
-                sizeof(vlm_visual_input), VLM_ABI_VERSION, turn.visual->abi(), &turn.layout, nullptr, nullptr, nullptr};
+            turn.image = {};
+            turn.image.struct_size = sizeof(vlm_visual_input);
+            turn.image.abi_version = VLM_ABI_VERSION;
+            turn.image.tokens = turn.visual->abi();
+            turn.image.layout = &turn.layout;
             turn.images[0] = &turn.image;
             // As memory of cross-attention an image takes no place in the sequence, only marks one.
             const int64_t count = description_.delivery == VLM_DELIVERY_CROSS_ATTENTION ? 0 : tokens;

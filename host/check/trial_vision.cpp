@@ -119,7 +119,8 @@ class VisionTrial : public Trial {
                     p.row_of_position->abi(),
                     p.sizes->abi(),
                     0,
-                    0};
+                    0,
+                    nullptr};
         return VLM_STATUS_OK;
     }
 
