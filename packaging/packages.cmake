@@ -15,8 +15,9 @@ install(FILES samples/medical/medical.json samples/medical/drugs.csv samples/med
         DESTINATION ${VLM_SHARE}/samples/medical COMPONENT models)
 install(DIRECTORY plugins/drug_validator/data DESTINATION ${VLM_SHARE}/plugins/drug_validator COMPONENT models FILES_MATCHING PATTERN "*.csv")
 install(DIRECTORY samples/manifests DESTINATION ${VLM_SHARE}/samples COMPONENT plugins)
-install(DIRECTORY samples/c samples/python samples/vendor_plugin DESTINATION ${VLM_SHARE}/samples COMPONENT dev
-        PATTERN "__pycache__" EXCLUDE)
+install(DIRECTORY samples/c samples/python samples/vendor_plugin samples/vendor_plugin_c samples/vendor_reducer
+        DESTINATION ${VLM_SHARE}/samples COMPONENT dev PATTERN "__pycache__" EXCLUDE)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME vlmhost)

@@ -1,6 +1,7 @@
 /** @file entry_rules.cpp
  *  What can be asked of a plugin before anything is made with it.
  */
+#include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -88,14 +89,16 @@ void negotiates(const CheckOptions& options) {
 
     const auto must_refuse = [&](uint32_t min, uint32_t max, const std::string& what) {
         vlm_host_info other = Subject::host();
-        other.abi_version = max;
+        other.abi_version = std::max(max, uint32_t{1});  // 0 would be a malformed struct, which is another rule
         other.abi_version_min = min;
         other.abi_version_max = max;
         const auto answer = negotiate(subject, other);
         must(answer.status == VLM_STATUS_UNIMPLEMENTED || answer.status == VLM_STATUS_INVALID_ARGUMENT,
              std::string("answers a host ") + what + " with " + status_name(answer.status) +
                  ", expected UNIMPLEMENTED and a reason");
-        must(answer.reason.size() >= 10, "refuses a host " + what + " without a reason that a person can act on");
+        must(answer.reason.size() >= 10, "refuses a host " + what + " (it serves versions " + std::to_string(min) +
+                                             " to " + std::to_string(max) + ") without a sentence in `reason`" +
+                                             (answer.reason.empty() ? "" : ", only '" + answer.reason + "'"));
         // A short buffer gets a shorter reason, never more bytes than it has.
         for (const uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{2}, uint64_t{17}})
             must(negotiate(subject, other, size).status != VLM_STATUS_OK,

@@ -52,7 +52,8 @@ GenerationOptions generation_options(const po::variables_map& values, Generation
 void print_plan(const Pipeline& pipeline, const FirstQuestion& question) {
     const MemoryPlan plan = pipeline.plan(question);
     const auto line = [](const char* what, const Plugin& plugin) {
-        std::printf("  %-15s %s %s (%s)\n", what, plugin.id().c_str(), plugin.version().c_str(), plugin.path().c_str());
+        std::printf("  %-15s %s %s (%s)%s\n", what, plugin.id().c_str(), plugin.version().c_str(),
+                    plugin.path().c_str(), plugin.isolated() ? ", isolated" : "");
     };
     std::printf("plan for");
     for (size_t i = 0; i < question.images.size(); ++i)

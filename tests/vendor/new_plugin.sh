@@ -1,14 +1,15 @@
 #!/bin/sh
 # For each kind, as a new vendor would: `vlmhost new-plugin` of an installed SDK writes a project, which must build with CMake and
 # with its one compiler line, pass its own test and keep the contract; the library is signed, verified and refused when it was
-# changed. Usage: new_plugin.sh BUILD_FOLDER WORK_FOLDER CXX
+# changed. Kinds that fit every model also answer a question with the shipped one, in the host's process and in one of their own.
+# Usage: new_plugin.sh BUILD_FOLDER WORK_FOLDER CXX
 set -eu
 build=$1
 work=$2
 cxx=$3
 rm -rf "$work"
 mkdir -p "$work"
-for component in dev host plugins; do
+for component in dev host plugins models; do
     cmake --install "$build" --prefix "$work/prefix" --component $component >/dev/null
 done
 vlmhost=$work/prefix/bin/vlmhost
@@ -16,6 +17,16 @@ fail() {
     echo "FAILED: $1"
     exit 1
 }
+
+# Answers with the project's own manifest, signed plugin and all; $2: the answer as JSON without times and memory.
+answer() {
+    "$vlmhost" --manifest "$1" --model "$model" --image "$picture" --max-new-tokens 4 --json --trust warn \
+        --trust-key "$work/vendor.key.pub" 2>"$work/log" | sed 's/,"timings_ms".*"tokens"/,"tokens"/; s/,"peak_mb":[0-9.]*//' >"$2"
+    [ -s "$2" ] || { cat "$work/log"; fail "$1: no answer"; }
+    if grep "libvlm_my_" "$work/log"; then fail "$1: the log complains about the signed plugin"; fi
+}
+model=$work/prefix/share/vlm/models/rx-small
+picture=$work/prefix/share/vlm/samples/medical/prescription.png
 
 "$vlmhost" keygen "$work/vendor.key" --comment "Example Ltd" >/dev/null
 for kind in vision_encoder connector backbone token_reducer post_processor; do
@@ -34,11 +45,22 @@ for kind in vision_encoder connector backbone token_reducer post_processor; do
     "$vlmhost" verify "$library" --trust-key "$work/vendor.key.pub" >/dev/null || fail "$kind: verify"
     "$vlmhost" plugins --plugin-path "$library" --trust require --trust-key "$work/vendor.key.pub" 2>/dev/null |
         grep -q "com.example.my_$kind" || fail "$kind: a host that requires signatures does not load it"
+    case $kind in
+        token_reducer | post_processor)
+            [ -e "$model/model.safetensors" ] || fail "the shipped model has no weights"
+            sed 's/"plugin": "[^"]*"/&, "isolate": true/' "$project/manifest.json" >"$project/isolated.json"
+            "$vlmhost" --manifest "$project/isolated.json" --model "$model" --plan >"$work/plan.txt"
+            grep -q "my_$kind.*, isolated" "$work/plan.txt" || { cat "$work/plan.txt"; fail "$kind: the plan does not show it isolated"; }
+            answer "$project/manifest.json" "$work/here.json"
+            answer "$project/isolated.json" "$work/isolated.json"
+            cmp "$work/here.json" "$work/isolated.json" || fail "$kind: isolated it gives another answer"
+            ;;
+    esac
     printf x >>"$library"
     "$vlmhost" verify "$library" --trust-key "$work/vendor.key.pub" >/dev/null && fail "$kind: a changed library is trusted"
     "$vlmhost" plugins --plugin-path "$library" --trust require --trust-key "$work/vendor.key.pub" 2>/dev/null |
         grep -q "com.example.my_$kind" && fail "$kind: a changed library is loaded"
-    echo "$kind: built twice, tested, checked, signed"
+    echo "$kind: built twice, tested, checked, signed, tried"
 done
 
 # Mistakes end with a message and leave nothing behind.
