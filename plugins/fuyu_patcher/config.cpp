@@ -44,6 +44,12 @@ std::array<float, 3> read_channels(const sdk::Config& config, const std::string&
     return {list[0], list[1], list[2]};
 }
 
+/** A switch. Null is off, as the reference asks only whether the value is true. */
+bool flag(const sdk::Config& config, const char* key, bool fallback) {
+    const auto it = config.json().find(key);
+    return it != config.json().end() && it->is_null() ? false : config.get(key, fallback);
+}
+
 void read_size(const sdk::Config& pre, Config& c) {
     if (c.resize == Resize::none) return;
     if (c.resize == Resize::shrink) {
@@ -74,21 +80,21 @@ Config read_config(const sdk::ComponentConfig& component) {
     own.integer("num_channels", 3, 3, 3);
     own.refuse_unknown();
 
-    if (!pre.get("do_resize", c.resize != Resize::none)) c.resize = Resize::none;
+    if (!flag(pre, "do_resize", c.resize != Resize::none)) c.resize = Resize::none;
     read_size(pre, c);
     c.filter = static_cast<int32_t>(pre.integer("resample", c.resize == Resize::shrink ? 2 : 3, 0, 5));
     c.rescale = pre.get("rescale_factor", 1.0 / 255.0);
-    if (!pre.get("do_rescale", true)) c.rescale = 1;
+    if (!flag(pre, "do_rescale", true)) c.rescale = 1;
     c.mean = read_channels(pre, "image_mean", 0.5F);
     c.std = read_channels(pre, "image_std", 0.5F);
-    if (!pre.get("do_normalize", true)) {
+    if (!flag(pre, "do_normalize", true)) {
         c.mean = {0, 0, 0};
         c.std = {1, 1, 1};
     }
     if (std::any_of(c.std.begin(), c.std.end(), [](float s) { return !(s > 0); }))
         throw sdk::invalid_argument(pre.path("image_std") + ": must be positive");
     pre.expect<std::string>("padding_mode", "constant");
-    const bool pads = pre.get("do_pad", true);
+    const bool pads = flag(pre, "do_pad", true);
     c.padding_value = pre.get("padding_value", c.pad == Pad::before ? 1.F : 0.F);
     if (!pads) c.pad = Pad::none;
     const float value = c.padding_value;

@@ -100,14 +100,11 @@ void finish_view(Chain& chain, const PreprocessConfig& c) {
     if (c.crop) center_crop(chain, {c.crop_height, c.crop_width});
 }
 
-/** `LlavaImageProcessorPil.pad_to_square`: the colour is the mean, truncated to 8 bits. */
+/** `LlavaImageProcessorPil.pad_to_square`. */
 void pad_to_square(Chain& chain, const PreprocessConfig& c) {
     const Size from = chain.size();
     const int32_t edge = std::max(from.height, from.width);
-    std::array<uint8_t, 3> fill{};
-    for (size_t i = 0; i < 3; ++i)
-        fill[i] = static_cast<uint8_t>(std::clamp(static_cast<double>(c.mean[i]) * 255.0, 0.0, 255.0));
-    chain.window(-((edge - from.width) / 2), -((edge - from.height) / 2), {edge, edge}, fill);
+    chain.window(-((edge - from.width) / 2), -((edge - from.height) / 2), {edge, edge}, c.pad_colour);
 }
 
 /** `select_best_resolution`: most effective pixels, then least waste. */

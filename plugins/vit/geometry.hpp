@@ -37,6 +37,7 @@ struct PreprocessConfig {
     bool crop = false;
     int32_t crop_height = 0, crop_width = 0;
     bool pad_to_square = false;
+    std::array<uint8_t, 3> pad_colour{};  ///< Of the square: the mean, also where pixels are not normalised.
     double rescale = 1.0 / 255.0;
     std::array<float, 3> mean{};
     std::array<float, 3> std{1.F, 1.F, 1.F};

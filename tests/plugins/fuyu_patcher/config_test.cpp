@@ -54,6 +54,14 @@ TEST(PatcherConfig, FitsEdgesAsVilt) {
     }
 }
 
+TEST(PatcherConfig, SwitchesThatAreNullAreOff) {  // transformers asks whether the value is true
+    const auto c = read_config(component(R"({"resize": "shrink", "patch_size": 30})",
+                                         R"({"do_resize": null, "do_rescale": null, "do_normalize": null})"));
+    EXPECT_EQ(c.resize, Resize::none);
+    EXPECT_EQ(c.rescale, 1.0);
+    EXPECT_EQ(c.std[0], 1.F);
+}
+
 TEST(PatcherConfig, CountsPatchesOfARest) {
     const char* native = R"({"do_resize": false, "patch_size": 14})";
     const auto padded = read_config(component(R"({"pad": "after_normalize"})", native));

@@ -51,6 +51,87 @@ TEST(Geometry, PadsToASquareOfTheMeanColour) {
     EXPECT_EQ(g.steps[0].fill, (std::array<uint8_t, 3>{122, 116, 104}));
 }
 
+TEST(Geometry, TheSquareHasTheMeanColourEvenWherePixelsAreNotNormalised) {
+    const Case llava(R"({"patch_size": 14})",
+                     R"({"image_processor_type": "LlavaImageProcessor", "do_pad": true, "do_normalize": false,
+                         "image_mean": [0.999, 0.0, 0.5]})");
+    EXPECT_EQ(llava.at(300, 200).steps[0].fill, (std::array<uint8_t, 3>{254, 0, 127}));  // int(x * 255)
+    EXPECT_EQ(llava.config.mean[0], 0.F);
+}
+
+TEST(Geometry, SwitchesThatAreNullAreOff) {  // transformers asks whether the value is true
+    const Case clip(R"({"patch_size": 14})",
+                    R"({"image_processor_type": "CLIPImageProcessor", "do_resize": null, "do_center_crop": null,
+                        "do_rescale": null, "do_normalize": null, "rescale_factor": 0.5})");
+    EXPECT_TRUE(clip.at(224, 224).steps.empty());
+    EXPECT_EQ(clip.config.rescale, 1.0);
+    EXPECT_EQ(clip.config.std[0], 1.F);
+}
+
+TEST(Geometry, ARescaleFactorMayStandWhereNothingIsRescaled) {
+    const Case clip(R"({"patch_size": 14})", R"({"do_rescale": false, "rescale_factor": 0.00392156862745098})");
+    EXPECT_EQ(clip.config.rescale, 1.0);
+}
+
+TEST(Geometry, ABareSizeIsASquareOrTheShortestEdgeByItsClass) {  // default_to_square of the classes, or of the file
+    const auto edge = [](const std::string& name, const std::string& more = "") {
+        const Case c(R"({"patch_size": 14})",
+                     (R"({"image_processor_type": ")" + name + R"(", "size": 100)" + more + "}").c_str());
+        return std::pair(c.config.height, c.config.shortest_edge);
+    };
+    EXPECT_EQ(edge("CLIPImageProcessor"), std::pair(0, 100));
+    EXPECT_EQ(edge("SiglipImageProcessor"), std::pair(0, 100));
+    EXPECT_EQ(edge("BlipImageProcessor"), std::pair(100, 0));
+    EXPECT_EQ(edge("ViTImageProcessor"), std::pair(100, 0));
+    EXPECT_EQ(edge("CLIPImageProcessor", R"(, "default_to_square": true)"), std::pair(100, 0));
+    EXPECT_EQ(edge("BlipImageProcessor", R"(, "default_to_square": false)"), std::pair(0, 100));
+    EXPECT_THROW(edge("Idefics2ImageProcessor"), vlm::sdk::Error);  // needs both edges
+}
+
+TEST(Geometry, ListsAreHeightAndWidth) {
+    const Case clip(R"({"patch_size": 14})", R"({"size": [100, 120], "crop_size": [50, 60]})");
+    EXPECT_EQ(clip.config.height, 100);
+    EXPECT_EQ(clip.config.width, 120);
+    EXPECT_EQ(clip.config.crop_height, 50);
+    EXPECT_EQ(clip.config.crop_width, 60);
+    EXPECT_THROW(Case(R"({"patch_size": 14})", R"({"crop_size": [50]})"), vlm::sdk::Error);
+}
+
+TEST(Geometry, AFileWithoutASizeMeansThatOfItsClass) {
+    const auto size = [](const char* preprocessor) {
+        const Case c(R"({"patch_size": 14, "image_size": 336})", preprocessor);
+        return std::array{c.config.height, c.config.shortest_edge, c.config.crop_height};
+    };
+    EXPECT_EQ(size(R"({"image_processor_type": "CLIPImageProcessor"})"), (std::array{0, 224, 224}));
+    EXPECT_EQ(size(R"({"image_processor_type": "BlipImageProcessor"})"), (std::array{384, 0, 384}));
+    EXPECT_EQ(size("{}"), (std::array{0, 336, 336}));  // no file: what the tower takes
+    // Only the first Idefics has this key; other classes do not look at it.
+    EXPECT_EQ(size(R"({"image_processor_type": "IdeficsImageProcessor", "image_size": 50})")[0], 50);
+    EXPECT_EQ(size(R"({"image_processor_type": "CLIPImageProcessor", "image_size": 50})")[0], 0);
+}
+
+TEST(Geometry, AFileWithoutAClassMeansThatOfTheModel) {  // IMAGE_PROCESSOR_MAPPING of transformers
+    vlm::sdk::ComponentConfig c;
+    c.config = vlm::sdk::Config::parse(R"({"patch_size": 14})", "config");
+    c.preprocessor = vlm::sdk::Config::parse(R"({"do_rescale": true})", "preprocessor_config.json");
+    c.model = vlm::sdk::Config::parse(R"({"model_type": "blip-2"})", "config.json");
+    EXPECT_EQ(read_preprocess_config(c, read_config(c)).height, 384);
+    c.model = vlm::sdk::Config::parse(R"({"model_type": "idefics3"})", "config.json");
+    EXPECT_EQ(read_preprocess_config(c, read_config(c)).cut, Cut::splitting);
+}
+
+TEST(Geometry, TilesAreCutAndCountedByOneList) {
+    vlm::sdk::ComponentConfig c;
+    c.config = vlm::sdk::Config::parse(R"({"patch_size": 14, "image_size": 336})", "config");
+    c.preprocessor = vlm::sdk::Config::parse(
+        R"({"image_processor_type": "LlavaNextImageProcessor", "image_grid_pinpoints": [[336, 672], [672, 336]]})",
+        "preprocessor_config.json");
+    c.model = vlm::sdk::Config::parse(R"({"image_grid_pinpoints": [[672, 336], [336, 672]]})", "config.json");
+    EXPECT_EQ(read_preprocess_config(c, read_config(c)).pinpoints.size(), 2u);
+    c.model = vlm::sdk::Config::parse(R"({"image_grid_pinpoints": [[672, 336]]})", "config.json");
+    EXPECT_THROW(read_preprocess_config(c, read_config(c)), vlm::sdk::Error);
+}
+
 TEST(Geometry, SmartSizesAreMultiplesWithinTheBudget) {
     const Case qwen(R"({"model_type": "qwen2_vl"})", "{}");
     EXPECT_EQ(qwen.at(1000, 700).width, 1008);  // round(1000 / 28) * 28
