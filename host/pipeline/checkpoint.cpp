@@ -26,16 +26,21 @@ json::Document read_config(const std::filesystem::path& folder) {
     return json::Document::from_file((folder / "config.json").string(), kPython);
 }
 
+/** The image processor's settings, "{}" without any. transformers 5.x saves all processors in processor_config.json;
+ * where a folder keeps the older file as well, the newer one counts there (`get_image_processor_dict`), and here. */
+std::string read_preprocessor(const std::filesystem::path& folder) {
+    if (const auto processor = read_if_there(folder / "processor_config.json"); processor)
+        if (const auto images = processor->root().find_set("image_processor")) return images->dump();
+    const auto document = read_if_there(folder / "preprocessor_config.json");
+    return document ? document->root().dump() : "{}";
+}
+
 }  // namespace
 
 Checkpoint::Checkpoint(std::filesystem::path folder) : folder_(std::move(folder)), config_(read_config(folder_)) {
     if (!config().is_object()) throw config().error("must be an object");
     model_type_ = config()["model_type"].as_string();
-    if (const auto document = read_if_there(folder_ / "preprocessor_config.json"))
-        preprocessor_ = document->root().dump();
-    else if (const auto processor = read_if_there(folder_ / "processor_config.json"))
-        if (const auto images = processor->root().find_set("image_processor")) preprocessor_ = images->dump();
-
+    preprocessor_ = read_preprocessor(folder_);
     find_eos_ids();
 }
 

@@ -35,6 +35,7 @@ constexpr std::array kBookkeeping = {"architectures",
                                      "bos_token_id",
                                      "eos_token_id",
                                      "pad_token_id",
+                                     "_pad_token_id",  // how transformers 5.x saves that of Idefics3
                                      "torchscript",
                                      "tie_word_embeddings",
                                      "is_encoder_decoder",

@@ -131,7 +131,7 @@ TEST_F(RecipeFile, RefusesKeysThatNobodyAnswersFor) {
         vlm::check_covered(recipe, vlm::json::Document::from_text(model, "config.json").root());
     };
     check(R"({"model_type": "one", "vision_config": {}, "feature_layer": 1, "image_token_index": 3, "text_config": {},
-              "transformers_version": "5", "unknown_but_null": null})");
+              "transformers_version": "5", "_pad_token_id": 128002, "unknown_but_null": null})");
     try {
         check("{\"model_type\": \"one\",\n\"vision_feature_norm\": true}");
         ADD_FAILURE() << "an option that changes the answers was ignored";
