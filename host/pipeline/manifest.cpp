@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/base/error.hpp"
+#include "host/pipeline/generation_config.hpp"
 
 namespace vlm {
 namespace {
@@ -282,6 +283,7 @@ Manifest Manifest::from_text(const std::string& text, const std::string& name, c
 Manifest Manifest::for_model(const std::filesystem::path& model) {
     Manifest manifest;
     manifest.model = model;
+    manifest.generation = read_generation_config(model);
     return manifest;
 }
 
