@@ -3,6 +3,8 @@
  * that keeps the borders of packets. A call is one message there and one back; tensors never travel here.
  */
 #pragma once
+#include <vlm/hooks.h>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -48,6 +50,9 @@ enum class Kind : uint32_t {
     progress,
     tap,        ///< Waits for a tap_reply.
     tap_reply,  ///< Host to plugin: `code` is the listener's status.
+    hook_needs,
+    hook_reduce,  ///< Waits for a hook_reply, as hook_needs does.
+    hook_reply,   ///< Host to plugin: `code` is what is needed, or the status.
 };
 
 struct Message {
@@ -59,6 +64,13 @@ struct Message {
 
 /** Flag of a call: somebody listens to intermediate tensors. */
 constexpr uint32_t kTapsWanted = 1;
+/** Flag of a call: the pipeline has token reducers. */
+constexpr uint32_t kHooksWanted = 2;
+
+/** Where the plugin that serves `op` has a hook for token reducers inside its layers: VLM_SITE_*; 0: nowhere. */
+inline uint32_t hook_site(Op op) {
+    return op == Op::encode ? VLM_SITE_ENCODER_LAYER : op == Op::run ? VLM_SITE_BACKBONE_LAYER : 0;
+}
 
 /** One end. Sending is thread-safe; one thread receives. */
 class Channel {

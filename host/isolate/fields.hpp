@@ -4,6 +4,7 @@
 #pragma once
 #include <vlm/backbone.h>
 #include <vlm/connector.h>
+#include <vlm/hooks.h>
 #include <vlm/vision_encoder.h>
 
 #include <tuple>
@@ -30,6 +31,11 @@ constexpr auto members(std::type_identity<vlm_backbone_description>) {
 constexpr auto members(std::type_identity<vlm_backbone_state>) {
     using D = vlm_backbone_state;
     return std::tuple(&D::tokens, &D::kv_bytes, &D::pruned);
+}
+
+constexpr auto members(std::type_identity<vlm_token_view>) {
+    using D = vlm_token_view;
+    return std::tuple(&D::site, &D::layer, &D::layers, &D::image, &D::tokens, &D::protected_tokens);
 }
 
 template <typename Struct>

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,7 +78,6 @@ void allow_computing(Filter& filter) {
                            SCMP_SYS(recvmsg),
                            SCMP_SYS(poll),
                            SCMP_SYS(ppoll),
-                           SCMP_SYS(mmap),
                            SCMP_SYS(munmap),
                            SCMP_SYS(mremap),
                            SCMP_SYS(mprotect),
@@ -110,6 +110,10 @@ void allow_computing(Filter& filter) {
                            SCMP_SYS(exit),
                            SCMP_SYS(exit_group)})
         filter.allow(call);
+    // Of memory only what a limit counts (RLIMIT_DATA): anonymous memory that is private, and no stack that grows.
+    constexpr scmp_datum_t kKind = MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_SHARED;
+    filter.allow(SCMP_SYS(mmap), SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_GROWSDOWN, 0));
+    filter.allow(SCMP_SYS(mmap), SCMP_A3(SCMP_CMP_MASKED_EQ, kKind, MAP_ANONYMOUS));
     // Not the handler that reports violations.
     filter.allow(SCMP_SYS(rt_sigaction), SCMP_A0(SCMP_CMP_NE, SIGSYS));
     // The calling thread's only: no other process is to be slowed down.

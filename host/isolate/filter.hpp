@@ -15,8 +15,9 @@ namespace vlm::isolate {
 
 /** A page that host and process share beside the channel. */
 struct StatusPage {
-    std::atomic<uint32_t> cancelled;  ///< Written by the host: the call should end.
-    std::atomic<uint32_t> violation;  ///< Written by the process: number of the refused system call, plus one.
+    std::atomic<uint32_t> cancelled;        ///< Written by the host: the call should end.
+    std::atomic<uint32_t> violation;        ///< Written by the process: number of the refused system call, plus one.
+    std::atomic<uint32_t> short_of_memory;  ///< Written by the process: it has asked for more than it may take.
 };
 
 /** Denies this thread, and those that it starts, a look into other processes: until `load` the plugin reads files, and

@@ -10,7 +10,7 @@ namespace vlm::isolate {
 namespace {
 
 /** Counts up with every change of a message. */
-constexpr uint32_t kMessages = 1;
+constexpr uint32_t kMessages = 2;
 constexpr std::string_view kVersion = VLM_HOST_VERSION;
 
 constexpr uint32_t kLeastText = sizeof(uint64_t);
@@ -22,6 +22,7 @@ void write_hello(Writer& writer, const Hello& hello) {
     writer.text(kVersion);
     writer.put(hello.status_bytes);
     writer.put(hello.arena_bytes);
+    writer.put(hello.memory_limit);
     writer.text(hello.library);
     writer.text(hello.stage);
     writer.text(hello.device.dtype);
@@ -44,6 +45,7 @@ Hello read_hello(Reader& reader) {
     Hello hello;
     hello.status_bytes = reader.get<uint64_t>();
     hello.arena_bytes = reader.get<uint64_t>();
+    hello.memory_limit = reader.get<uint64_t>();
     hello.library = reader.text();
     hello.stage = reader.text();
     hello.device.dtype = reader.text();

@@ -19,6 +19,7 @@ constexpr int kSocket = 3;
 struct Hello {
     uint64_t status_bytes = 0;
     uint64_t arena_bytes = 0;
+    uint64_t memory_limit = 0;  ///< Bytes that the plugin's process may take; 0: any number.
     std::string library;
     std::string stage;
     DeviceOptions device;

@@ -21,6 +21,7 @@ std::shared_ptr<const Plugin> IsolatedPlugin::open(const std::filesystem::path& 
     spec->device = options.device;
     spec->stage = options.stage;
     spec->time_limit = options.time_limit;
+    spec->memory_limit = options.memory_limit;
     std::optional<Verification> checked;
     if (trust.mode != TrustMode::off) {
         checked = verify_plugin(path, trust.keys);

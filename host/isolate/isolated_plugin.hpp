@@ -20,6 +20,7 @@ struct IsolateOptions {
     DeviceOptions device;
     std::string stage;
     std::chrono::milliseconds time_limit{300'000};
+    uint64_t memory_limit = 0;
 };
 
 /** See the file. */

@@ -19,6 +19,7 @@
 
 #include "host/base/log.hpp"
 #include "host/isolate/hello.hpp"
+#include "host/isolate/hook_messages.hpp"
 #include "host/isolate/wire.hpp"
 #include "host/plugin/registry.hpp"
 
@@ -132,6 +133,7 @@ class Process::Watch {
 Process::Process(const LaunchSpec& spec)
     : name_(spec.library.filename().string()),
       time_limit_(spec.time_limit),
+      memory_limit_(spec.memory_limit),
       status_(SharedMapping::create("vlm plugin status", kStatusBytes)) {
     auto [ours, theirs] = Channel::pair();
     channel_ = std::make_unique<Channel>(std::move(ours));
@@ -187,8 +189,8 @@ void Process::say_hello(const LaunchSpec& spec) {
     if (spec.sealed) descriptors.push_back(spec.sealed->descriptor());
     channel_->send_descriptors(descriptors);
     Writer hello;
-    write_hello(hello, {kStatusBytes, spec.arena->mapping().size(), fs::absolute(spec.library).string(), spec.stage,
-                        spec.device});
+    write_hello(hello, {kStatusBytes, spec.arena->mapping().size(), spec.memory_limit,
+                        fs::absolute(spec.library).string(), spec.stage, spec.device});
     const Answer answer = call(Op::hello, hello.bytes());
     if (answer.status != VLM_STATUS_OK) throw Error(answer.status, answer.error_text);
     Reader reader(answer.body);
@@ -198,10 +200,12 @@ void Process::say_hello(const LaunchSpec& spec) {
 Answer Process::call(Op op, std::string body, const vlm_run_context* run) {
     if (pid_ < 0) throw ProcessLost(VLM_STATUS_UNAVAILABLE, "its process has ended");
     page(status_).cancelled = 0;
+    page(status_).short_of_memory = 0;
     Watch watch(*this, run);
     const Channel::Patience patience = [&] { watch(); };
     if (shows_data(op)) confine();
-    const uint32_t flags = run != nullptr && run->tap != nullptr ? kTapsWanted : 0;
+    const uint32_t flags = (run != nullptr && run->tap != nullptr ? kTapsWanted : 0) |
+                           (run != nullptr && run->hooks != nullptr && hook_site(op) != 0 ? kHooksWanted : 0);
     if (!channel_->send({Kind::call, flags, static_cast<int64_t>(op), std::move(body)}, patience)) throw lost();
     Message message;
     while (true) {
@@ -215,10 +219,14 @@ Answer Process::call(Op op, std::string body, const vlm_run_context* run) {
                 answer.error_code = reader.get<vlm_status>();
                 answer.error_text = reader.text();
                 answer.body = reader.text();
+                if (const std::string why = shortage(); !why.empty() && answer.status != VLM_STATUS_OK) {
+                    if (answer.error_text.empty()) answer.error_code = answer.status;
+                    answer.error_text += (answer.error_text.empty() ? "" : "; it ") + why;
+                }
                 if (op == Op::load && answer.status == VLM_STATUS_OK) confine();
                 return answer;
             }
-            hear(message, run, patience);
+            hear(op, message, run, patience);
         } catch (const ProcessLost&) {
             throw;
         } catch (const Error& error) {
@@ -228,7 +236,7 @@ Answer Process::call(Op op, std::string body, const vlm_run_context* run) {
     }
 }
 
-void Process::hear(const Message& message, const vlm_run_context* run, const Channel::Patience& patience) {
+void Process::hear(Op op, const Message& message, const vlm_run_context* run, const Channel::Patience& patience) {
     Reader reader(message.body);
     if (message.kind == Kind::progress) {
         const auto done = reader.get<uint64_t>();
@@ -243,21 +251,14 @@ void Process::hear(const Message& message, const vlm_run_context* run, const Cha
             log_message(static_cast<int>(message.code), source.empty() ? name_ : source, text);
     } else if (message.kind == Kind::tap) {
         const std::string name(reader.text());
-        vlm_tensor tensor{sizeof(vlm_tensor), VLM_ABI_VERSION, {}, name.c_str(), nullptr};
-        const auto dtype = reader.get<uint32_t>();
-        std::vector<int64_t> shape(reader.count(sizeof(int64_t)));
-        for (auto& size : shape) size = reader.get<int64_t>();
-        const std::string_view data = reader.text();
-        if (shape.size() > VLM_MAX_DIMS || byte_size(shape, dtype) != data.size())
-            throw data_loss("its process showed a tensor whose shape and size differ");
-        tensor.view.data = const_cast<char*>(data.data());
-        tensor.view.device = {VLM_DEVICE_CPU, 0};
-        tensor.view.ndim = static_cast<int32_t>(shape.size());
-        tensor.view.dtype = {static_cast<uint8_t>(dtype >> 16), static_cast<uint8_t>(dtype & 0xFFFFu), 1};
-        tensor.view.shape = shape.data();
+        Tensor content = get_content(reader);
+        vlm_tensor tensor = *content.abi();
+        tensor.name = name.c_str();
         const bool wanted = run != nullptr && run->tap != nullptr;
         const vlm_status status = wanted ? run->tap(run->host, name.c_str(), &tensor) : VLM_STATUS_OK;
         channel_->send({Kind::tap_reply, 0, status, {}}, patience);
+    } else if (message.kind == Kind::hook_needs || message.kind == Kind::hook_reduce) {
+        channel_->send(answer_hook(message, run, hook_site(op)), patience);
     } else {
         throw data_loss("its process sent something that is no answer");
     }
@@ -290,7 +291,16 @@ ProcessLost Process::lost() {
         status = -1;
     pid_ = -1;
     const auto [code, what] = ending(status, page(status_).violation.load());
+    if (const std::string why = shortage(); !why.empty() && status >= 0 && WIFSIGNALED(status))
+        return {VLM_STATUS_RESOURCE_EXHAUSTED, why + ", and then " + what};
     return {code, what};
+}
+
+std::string Process::shortage() const {
+    if (memory_limit_ == 0 || page(status_).short_of_memory == 0) return {};
+    constexpr uint64_t kMega = 1'000'000;
+    return "asked for more memory than the " + std::to_string(memory_limit_ / kMega) +
+           " MB that its process may take (\"memory_mb\" of \"isolate\")";
 }
 
 int Process::end() {

@@ -28,6 +28,7 @@ struct LaunchSpec {
     DeviceOptions device;                           ///< As the pipeline's own device on the CPU.
     std::string stage;                              ///< For rules about weights: "backbone".
     std::chrono::milliseconds time_limit{300'000};  ///< Of one call.
+    uint64_t memory_limit = 0;                      ///< Private bytes beyond those of an empty process; 0: any number.
 };
 
 /** What the library said about itself, in its process. */
@@ -79,16 +80,19 @@ class Process {
     class Watch;
     void spawn(Descriptor socket);
     void say_hello(const LaunchSpec& spec);
-    void hear(const Message& message, const vlm_run_context* run, const Channel::Patience& patience);
+    void hear(Op op, const Message& message, const vlm_run_context* run, const Channel::Patience& patience);
     /** Takes the right to open files from the process, for good. @throws ProcessLost where that is not possible. */
     void confine();
     /** Why the process is gone. */
     ProcessLost lost();
+    /** Says that the plugin has asked for more memory than it may take since the call began; empty if it has not. */
+    std::string shortage() const;
     /** Kills it and waits. Returns the status of waitpid, or -1 when somebody else has taken it. */
     int end();
 
     std::string name_;
     std::chrono::milliseconds time_limit_;
+    uint64_t memory_limit_;
     SharedMapping status_;
     std::unique_ptr<Channel> channel_;
     RemoteIdentity identity_;

@@ -5,7 +5,6 @@
 
 #include <vlm/backbone.h>
 #include <vlm/connector.h>
-#include <vlm/hooks.h>
 #include <vlm/post_processor.h>
 #include <vlm/token_reducer.h>
 #include <vlm/vision_encoder.h>
@@ -111,7 +110,7 @@ void RemoteComponent::release(Op op, const Writer& arguments) noexcept {
 vlm_status RemoteComponent::load(const vlm_run_context* run, const vlm_weights& weights) {
     const auto& service = *static_cast<const WeightsService*>(weights.host);
     Writer arguments;
-    arguments.text(std::filesystem::absolute(service.folder()).string());
+    arguments.text(service.folder().empty() ? "" : std::filesystem::absolute(service.folder()).string());
     arguments.put(static_cast<uint32_t>(service.prefixes().size()));
     for (const auto& prefix : service.prefixes()) arguments.text(prefix);
     const Answer answer = call(Op::load, arguments, run);
@@ -134,13 +133,6 @@ vlm_status report(const vlm_run_context* run, vlm_status code, const std::string
         // The status alone has to do.
     }
     return code;
-}
-
-void refuse_hooks(const vlm_run_context* run, uint32_t site) {
-    if (run->hooks != nullptr && run->hooks->needs(run->hooks->host, site, -1, 0) != 0)
-        throw failed_precondition(
-            "token reducers work inside its layers, and cannot be called from a process of its own; take \"isolate\" "
-            "away, or the reducer");
 }
 
 vlm_status remote_load(vlm_component* component, const vlm_run_context* run, const vlm_weights* weights) {

@@ -78,10 +78,6 @@ vlm_status remotely(const vlm_run_context* run, Body&& body) noexcept {
     }
 }
 
-/** Refuses token reducers that would act at `site`: they cannot be called from another process. @throws Error
- * FAILED_PRECONDITION. */
-void refuse_hooks(const vlm_run_context* run, uint32_t site);
-
 /** `create` of a table. */
 template <const char* const* Kind>
 vlm_status remote_create(const vlm_component_config* config, vlm_component** component) {

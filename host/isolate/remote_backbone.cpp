@@ -118,7 +118,6 @@ vlm_status plan(vlm_component* component, const vlm_backbone_request* request, i
 vlm_status run_requests(vlm_component* component, const vlm_run_context* run, uint32_t count,
                         vlm_backbone_request* const* requests) {
     return remotely(run, [&] {
-        refuse_hooks(run, VLM_SITE_BACKBONE_LAYER);
         auto& remote = RemoteComponent::of(component);
         Writer arguments;
         TensorSender tensors(remote.arena());

@@ -2,10 +2,12 @@
  *  `vlm.token_reducer/1` in another process; its other end is child/serve_reducer.cpp.
  *
  *  Between the stages the tokens lie in the arena. Inside the layers of a plugin they lie in that plugin's own memory
- * and are copied for each call; the plugin itself must then be in this process, which the pipeline checks.
+ * and are copied for each call.
  */
 #include <vlm/token_reducer.h>
 
+#include "host/isolate/fields.hpp"
+#include "host/isolate/hook_messages.hpp"
 #include "host/isolate/remote.hpp"
 #include "host/isolate/tables.hpp"
 
@@ -33,15 +35,8 @@ vlm_status reduce(vlm_component* component, const vlm_run_context* run, const vl
         auto& remote = RemoteComponent::of(component);
         Writer arguments;
         TensorSender tensors(remote.arena());
-        arguments.put(view->site);
-        arguments.put(view->layer);
-        arguments.put(view->layers);
-        arguments.put(view->image);
-        arguments.put(view->tokens);
-        arguments.put(view->protected_tokens);
-        for (const auto* tensor : {view->hidden, view->keys, view->scores, view->score_sums, view->sizes, view->images,
-                                   view->origins, view->keep})
-            tensors.input(arguments, tensor);
+        put_members(arguments, *view);
+        for (const auto& member : kViewMembers) tensors.input(arguments, view->*member.tensor);
         arguments.layout(view->layout);
         tensors.output(arguments, map->groups);
         arguments.put(map->group_count);

@@ -63,7 +63,6 @@ vlm_status preprocess(vlm_component* component, const vlm_run_context* run, cons
 vlm_status encode(vlm_component* component, const vlm_run_context* run, uint32_t count, const vlm_tensor* const* pixels,
                   vlm_vision_output* const* outputs) {
     return remotely(run, [&] {
-        refuse_hooks(run, VLM_SITE_ENCODER_LAYER);
         auto& remote = RemoteComponent::of(component);
         Writer arguments;
         TensorSender tensors(remote.arena());

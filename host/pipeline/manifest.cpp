@@ -12,6 +12,9 @@
 namespace vlm {
 namespace {
 
+/** 2^53 bytes, more than any machine addresses. */
+constexpr int64_t kMostMegabytes = int64_t{1} << 33;
+
 /** Options may point at files beside the manifest: `{"path": "drugs.csv"}` becomes the absolute path, `{"file":
  * "x.json"}` the content of that JSON file. Plugins never need to know where the manifest was. */
 void resolve_files(nlohmann::ordered_json& value, const std::filesystem::path& base) {
@@ -30,14 +33,16 @@ void resolve_files(nlohmann::ordered_json& value, const std::filesystem::path& b
     for (auto& [key, member] : value.items()) resolve_files(member, base);
 }
 
-/** `true`, or an object with the time limit of a call in seconds. */
+/** `true`, or an object with limits. */
 void read_isolate(StageManifest& stage, const json::Value& value) {
     stage.isolate = !value.is_bool() || value.as_bool();
     if (value.is_bool()) return;
-    if (!value.is_object()) throw value.error("must be true, false or {\"time_limit\": seconds}");
-    value.check_keys({"time_limit"});
+    if (!value.is_object())
+        throw value.error("must be true, false or {\"time_limit\": seconds, \"memory_mb\": 10^6 bytes}");
+    value.check_keys({"time_limit", "memory_mb"});
     constexpr double kLongest = 86400;
     if (const auto limit = value.find_set("time_limit")) stage.time_limit_s = limit->as_number(0.01, kLongest);
+    if (const auto limit = value.find_set("memory_mb")) stage.memory_mb = limit->as_int(1, kMostMegabytes);
 }
 
 StageManifest read_stage(json::Value value, const std::filesystem::path& base) {
@@ -170,9 +175,6 @@ BudgetManifest read_budget(json::Value value, const std::filesystem::path& base)
     if (!budget.given()) throw value.error("needs \"max_ms\" or \"visual_tokens\"");
     return budget;
 }
-
-/** 2^53 bytes, more than any machine addresses. */
-constexpr int64_t kMostMegabytes = int64_t{1} << 33;
 
 Manifest read(json::Value root, const std::filesystem::path& base) {
     root.check_keys({"comment",    "model",       "recipe",       "device",         "dtype", "weights",

@@ -56,6 +56,7 @@ struct StageManifest {
     bool given = false;
     bool isolate = false;       ///< In a process of its own; see host/isolate.
     double time_limit_s = 300;  ///< Of one call, when isolated.
+    int64_t memory_mb = 0;      ///< What its process may take, in 10^6 bytes; 0: as much as there is.
 };
 
 /** Second readings of rows that the model doubted; see host/pipeline/reread.hpp. */

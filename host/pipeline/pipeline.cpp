@@ -103,6 +103,8 @@ class StageResolver {
         resolved.isolate = isolate_;
         resolved.isolate->stage = name;
         resolved.isolate->time_limit = std::chrono::milliseconds(std::llround(manifest.time_limit_s * 1000));
+        constexpr uint64_t kMega = 1'000'000;
+        resolved.isolate->memory_limit = static_cast<uint64_t>(manifest.memory_mb) * kMega;
     }
 
     const Recipe& recipe_;
@@ -233,20 +235,17 @@ void Pipeline::check_reducers() const {
             const int32_t layers = site == VLM_SITE_BACKBONE_LAYER ? text.layers : vision.layers;
             if (reducer->needs(run, site, -1, layers) == 0) continue;
             acts = true;
-            const bool in_layers = site == VLM_SITE_BACKBONE_LAYER || site == VLM_SITE_ENCODER_LAYER;
             const uint32_t offered = site == VLM_SITE_BACKBONE_LAYER ? text.sites : vision.sites | host_sites;
             const auto& owner = site == VLM_SITE_BACKBONE_LAYER ? backbone_->plugin() : encoder_->plugin();
-            if (in_layers && owner.isolated())
-                throw failed_precondition(reducer->plugin().id() + " works " + site_name(site) + ", but " + owner.id() +
-                                          " is isolated, and a reducer cannot be called from another process; take "
-                                          "\"isolate\" away, or the reducer");
             if ((offered >> site & 1u) == 0)
                 throw failed_precondition(reducer->plugin().id() + " works " + site_name(site) + ", but " + owner.id() +
                                           " offers no hook there");
             if (site == VLM_SITE_ENCODER_LAYER || site == VLM_SITE_ENCODER_OUTPUT) {
                 if (connect.needs_grid != 0)
                     throw failed_precondition(reducer->plugin().id() + " works " + site_name(site) + ", but " +
-                                              connector_->plugin().id() + " needs the whole grid of features");
+                                              connector_->plugin().id() +
+                                              " needs the whole grid of features; use a reducer that works after the "
+                                              "connector, or set it so if it has an option for that");
             }
             if (site != VLM_SITE_BACKBONE_LAYER && text.takes_merged == 0)
                 throw failed_precondition(reducer->plugin().id() + " merges visual tokens, but " +

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,11 +35,28 @@ static void call_otherwise(void) {
     abort();
 }
 
+/** Takes memory and uses it, until there is no more. Returns the last request's answer: NULL. */
+static volatile char* eat(void) {
+    enum { kMost = 4096, kPiece = 1 << 20 };
+    for (int i = 0; i < kMost; ++i) {
+        volatile char* const piece = malloc(kPiece);
+        if (piece == NULL) return NULL;
+        for (int k = 0; k < kPiece; k += 4096) piece[k] = 1;
+    }
+    return malloc(1);
+}
+
 static void obey(const char* command, const vlm_run_context* run) {
     struct sigaction own = {.sa_handler = forgive};
     volatile int* volatile nowhere = NULL;
     if (strcmp(command, "crash") == 0) *nowhere = 1;
     if (strcmp(command, "abort") == 0) abort();
+    if (strcmp(command, "eat and crash") == 0) *eat() = 1;
+    if (strcmp(command, "share memory") == 0)
+        mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (strcmp(command, "grow a stack") == 0)
+        mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+    if (strcmp(command, "lift the limit") == 0) setrlimit(RLIMIT_DATA, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
     if (strcmp(command, "exit") == 0) exit(7);
     if (strcmp(command, "socket") == 0) socket(AF_INET, SOCK_STREAM, 0);
     if (strcmp(command, "open") == 0) open("/dev/null", O_RDONLY);
@@ -76,6 +95,7 @@ static vlm_status obeying_process(vlm_component* component, const vlm_run_contex
             run->error(run->host, VLM_STATUS_OUT_OF_RANGE, "was told to fail");
             return VLM_STATUS_OUT_OF_RANGE;
         }
+        if (strcmp(command, "eat") == 0 && eat() == NULL) return VLM_STATUS_INTERNAL;
     }
     return sound_process(component, run, input, emit, sink);
 }

@@ -4,7 +4,7 @@
 #include "host/isolate/child/run_of_call.hpp"
 
 #include "host/base/error.hpp"
-#include "host/base/tensor.hpp"
+#include "host/isolate/hook_messages.hpp"
 
 namespace vlm::isolate {
 
@@ -45,11 +45,14 @@ Server::RunOfCall::RunOfCall(Channel& channel, const StatusPage& page, const vlm
             // The status is all that is left to say.
         }
     };
+    if ((flags & kHooksWanted) != 0) context_.hooks = hooks_.emplace(channel, context_).abi();
     if ((flags & kTapsWanted) == 0) return;
     context_.tap = [](void* self, const char* name, const vlm_tensor* tensor) -> vlm_status {
         if (name == nullptr || tensor == nullptr) return VLM_STATUS_INVALID_ARGUMENT;
         try {
             return static_cast<RunOfCall*>(self)->show(name, *tensor);
+        } catch (const Error& error) {
+            return error.code();
         } catch (...) {
             return VLM_STATUS_INTERNAL;
         }
@@ -63,17 +66,9 @@ void Server::RunOfCall::set_error(vlm_status code, std::string text) {
 }
 
 vlm_status Server::RunOfCall::show(const char* name, const vlm_tensor& tensor) {
-    const auto& view = tensor.view;
-    Tensor compact(dtype_of(view), {view.shape, view.shape + view.ndim});
-    const auto& compute = *context_.compute;
-    if (const vlm_status status = compute.copy(&compute, &context_, &tensor, compact.abi()); status != VLM_STATUS_OK)
-        return status;
     Writer body;
     body.text(name);
-    body.put(compact.dtype());
-    body.put(static_cast<uint32_t>(compact.shape().size()));
-    for (const int64_t size : compact.shape()) body.put(size);
-    body.text({compact.data<char>(), static_cast<size_t>(compact.elements() * dtype_bytes(compact.dtype()))});
+    put_content(body, compact_copy(context_, tensor));
     Message reply;
     if (!channel_.send({Kind::tap, 0, 0, body.bytes()}) || !channel_.receive(reply) || reply.kind != Kind::tap_reply)
         return VLM_STATUS_UNAVAILABLE;

@@ -5,8 +5,10 @@
 #include <vlm/context.h>
 
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "host/isolate/child/hooks_of_call.hpp"
 #include "host/isolate/child/server.hpp"
 
 namespace vlm::isolate {
@@ -30,6 +32,7 @@ class Server::RunOfCall {
     Channel& channel_;
     const StatusPage& page_;
     vlm_run_context context_{};
+    std::optional<HooksOfCall> hooks_;
     std::mutex mutex_;
     vlm_status error_code_ = VLM_STATUS_OK;
     std::string error_text_;

@@ -4,6 +4,8 @@
 #include <vlm/token_reducer.h>
 
 #include "host/isolate/child/served_table.hpp"
+#include "host/isolate/fields.hpp"
+#include "host/isolate/hook_messages.hpp"
 
 namespace vlm::isolate {
 namespace {
@@ -36,15 +38,8 @@ class ServedReducer final : public ServedTable<vlm_token_reducer> {
     vlm_status reduce(ServedCall& call) {
         auto& in = call.arguments;
         auto view = abi_struct<vlm_token_view>();
-        view.site = in.get<uint32_t>();
-        view.layer = in.get<int32_t>();
-        view.layers = in.get<int32_t>();
-        view.image = in.get<int32_t>();
-        view.tokens = in.get<int64_t>();
-        view.protected_tokens = in.get<int64_t>();
-        for (const auto** tensor : {&view.hidden, &view.keys, &view.scores, &view.score_sums, &view.sizes, &view.images,
-                                    &view.origins, &view.keep})
-            *tensor = call.tensors.take(in);
+        get_members(in, view);
+        for (const auto& member : kViewMembers) view.*member.tensor = call.tensors.take(in);
         OwnedLayout layout;
         view.layout = in.layout(layout) ? &layout.abi : nullptr;
         auto map = abi_struct<vlm_token_map>();

@@ -15,6 +15,7 @@
 
 #include "host/base/error.hpp"
 #include "host/base/log.hpp"
+#include "host/isolate/child/memory_cap.hpp"
 #include "host/isolate/child/run_of_call.hpp"
 #include "host/isolate/process.hpp"
 #include "host/pipeline/plugin_table.hpp"
@@ -94,6 +95,7 @@ vlm_status Server::open(Reader& arguments, Writer& result) {
     arena_ = std::make_unique<SharedMapping>(SharedMapping::open(std::move(received_[1]), hello.arena_bytes));
     stage_ = hello.stage;
     device_ = open_device("cpu", hello.device);
+    cap_memory(hello.memory_limit, *reinterpret_cast<StatusPage*>(status_->data()));
     install_filter(FilterStep::loading);
     plugin_ = received_.size() > 2 ? Plugin::open_descriptor(received_[2].get(), hello.library)
                                    : Plugin::open(hello.library, {}, TrustPolicy{});
@@ -145,8 +147,8 @@ vlm_status Server::load(Reader& arguments, const vlm_run_context* run) {
     const std::string folder(arguments.text());
     std::vector<std::string> prefixes(arguments.count(sizeof(uint64_t)));
     for (auto& prefix : prefixes) prefix = arguments.text();
-    checkpoint_ = std::make_unique<Checkpoint>(folder);
-    const auto store = checkpoint_->weights();
+    if (!folder.empty()) checkpoint_ = std::make_unique<Checkpoint>(folder);
+    const auto store = checkpoint_ ? checkpoint_->weights() : WeightStore::adopt({});
     weights_ = std::make_unique<WeightsService>(store, prefixes, folder);
     device_->begin_stage({stage_, [store](const void* begin, uint64_t bytes) { store->release(begin, bytes); }});
     const vlm_status status = component_->load(run, weights_->abi());

@@ -21,11 +21,13 @@ class Isolate : public testing::Test {
     ~Isolate() override { unsetenv("VLM_PLUGIN_HOST"); }
 
     static std::shared_ptr<const Plugin> torture(const std::string& name, const std::shared_ptr<SharedArena>& arena,
-                                                 std::chrono::milliseconds time_limit = std::chrono::seconds(60)) {
+                                                 std::chrono::milliseconds time_limit = std::chrono::seconds(60),
+                                                 uint64_t memory_limit = 0) {
         IsolateOptions options;
         options.arena = arena;
         options.device = {"f32", "f32", 1};
         options.time_limit = time_limit;
+        options.memory_limit = memory_limit;
         return IsolatedPlugin::open(std::string(VLM_BINARY_DIR) + "/torture/" + name + ".so", options);
     }
     static size_t open_files() {

@@ -69,6 +69,9 @@ TEST_F(IsolatedPost, EveryDeedIsNamedAndTheNextRequestIsServed) {
                                  Deed{"slow the host", "PERMISSION_DENIED", "VLM-P-26", "'sched_setaffinity'"},
                                  Deed{"rename", "PERMISSION_DENIED", "VLM-P-26", "'rename'"},
                                  Deed{"own handler", "PERMISSION_DENIED", "VLM-P-26", "'rt_sigaction'"},
+                                 Deed{"share memory", "PERMISSION_DENIED", "VLM-P-26", "'mmap'"},
+                                 Deed{"grow a stack", "PERMISSION_DENIED", "VLM-P-26", "'mmap'"},
+                                 Deed{"lift the limit", "PERMISSION_DENIED", "VLM-P-26", "'prlimit64'"},
                                  Deed{"blocked", "PERMISSION_DENIED", "VLM-P-26", "asked the system"},
                                  Deed{"close", "UNAVAILABLE", "VLM-P-25", "closed its connection"},
                                  Deed{"babble", "INTERNAL", "org.vlmhost.torture", "is no message"}}) {
@@ -95,6 +98,22 @@ TEST_F(IsolatedPost, EndlessLoopsAreEndedByTheTimeLimit) {
         EXPECT_FALSE(has_children());
         EXPECT_EQ(told(post, ""), kSound);
     }
+}
+
+TEST_F(IsolatedPost, MoreMemoryThanTheLimitIsRefusedAndSaidSo) {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "AddressSanitizer ends a process that gets no memory";
+#endif
+    const PostProcessor post(torture("post_on_command", arena_, 60s, 64'000'000), {});
+    EXPECT_EQ(told(post, ""), kSound);
+    constexpr const char* kLimit = "asked for more memory than the 64 MB that its process may take";
+    // Whoever minds what malloc says goes on; whoever does not crashes, and the next call starts anew.
+    for (const auto& [command, status] : {std::pair{"eat", "INTERNAL"}, {"eat and crash", "RESOURCE_EXHAUSTED"}}) {
+        EXPECT_THAT(told(post, command), AllOf(testing::StartsWith(status), HasSubstr("org.vlmhost.torture"),
+                                               HasSubstr(kLimit), HasSubstr("memory_mb")));
+        EXPECT_EQ(told(post, "fail"), "OUT_OF_RANGE org.vlmhost.torture: process: was told to fail (OUT_OF_RANGE)");
+    }
+    EXPECT_THAT(told(post, "crash"), AllOf(testing::StartsWith("UNAVAILABLE"), Not(HasSubstr(kLimit))));
 }
 
 TEST_F(IsolatedPost, CallsOfAnotherArchitectureEndTheProcess) {
