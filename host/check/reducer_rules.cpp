@@ -10,6 +10,7 @@
 #include <cmath>
 #include <thread>
 
+#include "host/base/error.hpp"
 #include "host/check/rules.hpp"
 #include "host/services/run.hpp"
 
@@ -103,6 +104,7 @@ struct Map {
     int64_t count = 0;
     std::vector<int32_t> groups;
     bool guards_stand = true;
+    std::string error;  ///< What the reducer wrote into the error sink.
     double milliseconds = 0;
     bool operator==(const Map& other) const {
         return status == other.status && count == other.count && (count == 0 || groups == other.groups);
@@ -143,6 +145,11 @@ class Bench {
         result.milliseconds =
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
         device_->end_run(run.context(VLM_ABI_VERSION));
+        try {
+            run.check(result.status, "reduce");
+        } catch (const Error& error) {
+            result.error = error.what();
+        }
         result.count = map.group_count;
         const auto all = guarded.span<int32_t>();
         const auto stands = [](int32_t x) { return x == kCanary; };
@@ -154,7 +161,7 @@ class Bench {
     Map reduce(const RandomView& view) {
         Map map = reduce(view, quiet_);
         must(map.status == VLM_STATUS_OK,
-             std::string("reduce gave ") + status_name(map.status) + " for " + view.text());
+             std::string("reduce gave ") + status_name(map.status) + " for " + view.text() + ": " + map.error);
         return map;
     }
 
@@ -274,6 +281,22 @@ void works_in_two_threads(const CheckOptions& options) {
     must(same, "two runs at once on two threads give other maps than one");
 }
 
+void works_isolated(const CheckOptions& options) {
+    Bench here(options);
+    const CheckOptions away = isolated(options, VLM_KIND_TOKEN_REDUCER);
+    std::unique_ptr<Bench> there;
+    try {
+        there = std::make_unique<Bench>(away);
+    } catch (const NotCheckable& reason) {
+        throw RuleBroken(std::string("cannot be made in a process of its own: ") + reason.what());
+    }
+    for (int i = 0; i < kViews; ++i) {
+        const RandomView view(here.random(), any_place(here));
+        const Map expected = here.reduce(view);
+        must(there->reduce(view) == expected, "in a process of its own it gives another map for " + view.text());
+    }
+}
+
 }  // namespace
 
 std::vector<Rule> reducer_rules() {
@@ -281,7 +304,8 @@ std::vector<Rule> reducer_rules() {
             {"VLM-P-13", "writes only into its outputs, and inside them", writes_inside},
             {"VLM-P-14", "token maps have no empty group and spare protected tokens", maps_are_sound},
             {"VLM-P-15", "same input, same answer", repeats_itself},
-            {"VLM-P-16", "a loaded component serves many runs at once", works_in_two_threads}};
+            {"VLM-P-16", "a loaded component serves many runs at once", works_in_two_threads},
+            {kIsolationRule, kIsolationTitle, works_isolated}};
 }
 
 }  // namespace vlm

@@ -18,6 +18,14 @@ struct Rule {
     std::function<void(const CheckOptions& options)> check;
 };
 
+/** What VLM-P-26 is called. */
+constexpr const char* kIsolationRule = "VLM-P-26";
+constexpr const char* kIsolationTitle = "works the same in a process of its own, which opens no files";
+
+/** The plugin of `options` in a process of its own, set in a copy of them. Throws NotCheckable where this system cannot
+ * isolate, RuleBroken when the plugin cannot be opened so. */
+CheckOptions isolated(const CheckOptions& options, const std::string& kind);
+
 /** Rules about the library, its entry, its identity and its tables. */
 std::vector<Rule> entry_rules();
 /** Rules about making, describing and destroying components of any kind. */

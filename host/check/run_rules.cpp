@@ -33,18 +33,20 @@ struct Accepted {
     Outcome outcome;
 };
 
+using Make = std::unique_ptr<Trial> (*)(const Subject&);
+constexpr std::array<std::pair<const char*, Make>, 4> kMakers = {{{VLM_KIND_VISION_ENCODER, vision_trial},
+                                                                  {VLM_KIND_CONNECTOR, connector_trial},
+                                                                  {VLM_KIND_BACKBONE, backbone_trial},
+                                                                  {VLM_KIND_POST_PROCESSOR, post_trial}}};
+
 /** Runs `body` for each kind that the plugin offers, on inputs that it takes. */
-void for_each_trial(const CheckOptions& options,
-                    const std::function<void(Trial& trial, const std::vector<Accepted>& inputs)>& body) {
+void for_each_trial(
+    const CheckOptions& options,
+    const std::function<void(const char* kind, Trial& trial, const std::vector<Accepted>& inputs)>& body) {
     const Subject subject(options);
-    using Make = std::unique_ptr<Trial> (*)(const Subject&);
-    const std::array<std::pair<const char*, Make>, 4> makers = {{{VLM_KIND_VISION_ENCODER, vision_trial},
-                                                                 {VLM_KIND_CONNECTOR, connector_trial},
-                                                                 {VLM_KIND_BACKBONE, backbone_trial},
-                                                                 {VLM_KIND_POST_PROCESSOR, post_trial}}};
     bool any = false;
-    for (const auto& [kind, make] : makers) {
-        if (subject.plugin().get_interface(kind) == nullptr) continue;
+    for (const auto& [kind, make] : kMakers) {
+        if (subject.find_interface(kind) == nullptr) continue;
         any = true;
         const auto trial = make(subject);
         std::vector<Accepted> inputs;
@@ -59,13 +61,13 @@ void for_each_trial(const CheckOptions& options,
                 refusal = outcome.input + ": " + outcome.error;
         }
         if (inputs.empty()) throw NotCheckable(std::string(kind) + ": takes none of the random inputs: " + refusal);
-        body(*trial, inputs);
+        body(kind, *trial, inputs);
     }
     if (!any) throw NotCheckable("the plugin offers no kind that this rule is tried on");
 }
 
 void polls_cancel(const CheckOptions& options) {
-    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
         for (const auto& input : inputs) {
             std::atomic<bool> cancelled{true};
             Conditions conditions;
@@ -80,7 +82,7 @@ void polls_cancel(const CheckOptions& options) {
 }
 
 void writes_inside(const CheckOptions& options) {
-    for_each_trial(options, [](Trial&, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial&, const std::vector<Accepted>& inputs) {
         for (const auto& input : inputs)
             must(input.outcome.damage.empty(), input.outcome.damage + " for " + input.outcome.input);
     });
@@ -94,7 +96,7 @@ bool claims_determinism(const CheckOptions& options) {
 
 void repeats_itself(const CheckOptions& options) {
     if (!claims_determinism(options)) throw NotCheckable("says that it is not deterministic");
-    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
         for (const auto& input : inputs) {
             Conditions other;
             other.fill = 0xFF;  // what the plugin leaves unwritten differs between the two runs
@@ -107,7 +109,7 @@ void repeats_itself(const CheckOptions& options) {
 
 void works_in_two_threads(const CheckOptions& options) {
     if (!claims_determinism(options)) throw NotCheckable("says that it is not deterministic");
-    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
         std::atomic<bool> same{true};
         std::array<std::thread, 2> threads;
         for (auto& thread : threads)
@@ -121,14 +123,14 @@ void works_in_two_threads(const CheckOptions& options) {
 }
 
 void keeps_to_the_plan(const CheckOptions& options) {
-    for_each_trial(options, [](Trial&, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial&, const std::vector<Accepted>& inputs) {
         for (const auto& input : inputs)
             must(input.outcome.misshapen.empty(), input.outcome.misshapen + " for " + input.outcome.input);
     });
 }
 
 void says_why(const CheckOptions& options) {
-    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
         for (const auto& input : inputs) {
             Conditions wrong;
             wrong.wrong_input = true;
@@ -141,14 +143,14 @@ void says_why(const CheckOptions& options) {
 }
 
 void reports_sound_progress(const CheckOptions& options) {
-    for_each_trial(options, [](Trial&, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial&, const std::vector<Accepted>& inputs) {
         for (const auto& input : inputs)
             must(input.outcome.progress.empty(), input.outcome.progress + " for " + input.outcome.input);
     });
 }
 
 void survives_failing_services(const CheckOptions& options) {
-    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
         const auto& input = inputs.front();
         FaultyCompute counting(trial.compute(), -1);
         Conditions conditions;
@@ -169,6 +171,32 @@ void survives_failing_services(const CheckOptions& options) {
         }
         must(trial.run(input.draw, {}).bytes == input.outcome.bytes,
              "gives another result after a call in which the compute service had failed");
+    });
+}
+
+/** A trial of `kind` in a process of its own; that it can be made here is known. */
+std::unique_ptr<Trial> isolated_trial(const CheckOptions& options, const char* kind) {
+    const CheckOptions away = isolated(options, kind);
+    try {
+        for (const auto& [name, make] : kMakers)
+            if (std::string_view(name) == kind) return make(Subject(away));
+    } catch (const NotCheckable& reason) {
+        throw RuleBroken(std::string("cannot be made in a process of its own: ") + reason.what());
+    }
+    throw NotCheckable(std::string("there is no trial of ") + kind);
+}
+
+void works_isolated(const CheckOptions& options) {
+    const bool repeats = claims_determinism(options);
+    for_each_trial(options, [&](const char* kind, Trial&, const std::vector<Accepted>& inputs) {
+        const auto away = isolated_trial(options, kind);
+        for (const auto& input : inputs) {
+            const Outcome outcome = away->run(input.draw, {});
+            must(outcome.status == VLM_STATUS_OK,
+                 "in a process of its own it fails on " + input.outcome.input + ": " + outcome.error);
+            must(!repeats || outcome.bytes == input.outcome.bytes,
+                 "in a process of its own it gives another result for " + input.outcome.input);
+        }
     });
 }
 
@@ -209,7 +237,7 @@ void leaves_streams_alone(const CheckOptions& options) {
                                          "number must be read");
     if (!claims_determinism(options)) throw NotCheckable("says that it is not deterministic");
     constexpr int kSettleMs = 60;
-    for_each_trial(options, [](Trial& trial, const std::vector<Accepted>& inputs) {
+    for_each_trial(options, [](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
         const ForbiddenPage page;
         for (const auto& input : inputs) {
             Conditions conditions;
@@ -235,7 +263,8 @@ std::vector<Rule> run_rules() {
             {"VLM-P-21", "does not wait for a device, and writes nothing after its return", leaves_streams_alone},
             {"VLM-P-22", "a failing run says why", says_why},
             {"VLM-P-23", "progress rises and ends at its total", reports_sound_progress},
-            {"VLM-P-24", "a failing service makes the call fail, and nothing else", survives_failing_services}};
+            {"VLM-P-24", "a failing service makes the call fail, and nothing else", survives_failing_services},
+            {kIsolationRule, kIsolationTitle, works_isolated}};
 }
 
 }  // namespace vlm

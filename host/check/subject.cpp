@@ -12,6 +12,8 @@
 
 #include "host/plugin/loader.hpp"
 #include "host/services/run.hpp"
+#include "host/services/services.hpp"
+#include "host/weights/safetensors.hpp"
 
 namespace vlm {
 
@@ -37,6 +39,7 @@ std::string ReasonBuffer::text() const {
 }
 
 Subject::Subject(const CheckOptions& options) : options_(options) {
+    if (options.isolated) return;
     const auto path = std::filesystem::absolute(options.library);
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) throw RuleBroken(std::string("cannot be loaded: ") + dlerror());
@@ -62,10 +65,15 @@ const vlm_plugin& Subject::plugin() const {
     return *plugin;
 }
 
+const vlm_component_api* Subject::find_interface(const std::string& kind) const {
+    return static_cast<const vlm_component_api*>(options_.isolated ? options_.isolated->find_interface(kind)
+                                                                   : plugin().get_interface(kind.c_str()));
+}
+
 std::vector<std::pair<std::string, const vlm_component_api*>> Subject::interfaces() const {
     std::vector<std::pair<std::string, const vlm_component_api*>> found;
     for (const auto& kind : plugin_kinds()) {
-        const auto* api = static_cast<const vlm_component_api*>(plugin().get_interface(kind.c_str()));
+        const auto* api = find_interface(kind);
         if (api == nullptr) continue;
         must(api->struct_size >= sizeof(vlm_component_api) && api->struct_size <= VLM_STRUCT_SIZE_MAX &&
                  api->abi_version != 0,
@@ -78,12 +86,12 @@ std::vector<std::pair<std::string, const vlm_component_api*>> Subject::interface
 }
 
 Created create(const vlm_component_api& api, const std::string& config, const std::string& model,
-               const std::string& preprocessor) {
+               const std::string& preprocessor, const vlm_host_info& host) {
     ReasonBuffer reason(512);
     vlm_component_config c{};
     c.struct_size = sizeof(c);
     c.abi_version = VLM_ABI_VERSION;
-    c.host = &host_info({});  // lives as long as the process (VLM-H-01): components may keep it
+    c.host = &host;  // lives as long as the process (VLM-H-01): components may keep it
     c.config = {config.data(), config.size()};
     c.model = {model.data(), model.size()};
     c.preprocessor = {preprocessor.data(), preprocessor.size()};
@@ -97,8 +105,13 @@ Created create(const vlm_component_api& api, const std::string& config, const st
     return made;
 }
 
+const vlm_weights& no_weights() {
+    static WeightsService nothing(WeightStore::adopt({}), {""}, "");
+    return nothing.abi();
+}
+
 MadeComponent::MadeComponent(const vlm_component_api& api, const CheckOptions& options) : api_(api) {
-    const Created made = create(api, options.options, options.model, options.preprocessor);
+    const Created made = create(api, options.options, options.model, options.preprocessor, options.host());
     if (made.status != VLM_STATUS_OK)
         throw NotCheckable("needs a component, and create refused " + options.options +
                            " (give --options): " + made.reason);
@@ -107,17 +120,7 @@ MadeComponent::MadeComponent(const vlm_component_api& api, const CheckOptions& o
 
 void MadeComponent::load(const vlm_run_context* run) {
     if (api_.load == nullptr) return;
-    vlm_weights nothing{};
-    nothing.struct_size = sizeof(nothing);
-    nothing.abi_version = VLM_ABI_VERSION;
-    nothing.find = [](void*, const char*, const vlm_tensor** tensor) -> vlm_status {
-        if (tensor != nullptr) *tensor = nullptr;
-        return VLM_STATUS_NOT_FOUND;
-    };
-    nothing.count = [](void*) -> uint64_t { return 0; };
-    nothing.name = [](void*, uint64_t) -> const char* { return nullptr; };
-    nothing.read_file = [](void*, const char*, vlm_string*) -> vlm_status { return VLM_STATUS_NOT_FOUND; };
-    const vlm_status status = api_.load(handle_, run, &nothing);
+    const vlm_status status = api_.load(handle_, run, &no_weights());
     if (status != VLM_STATUS_OK && status != VLM_STATUS_UNIMPLEMENTED)
         throw NotCheckable(std::string("needs weights: load without any gave ") + status_name(status));
 }

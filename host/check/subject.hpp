@@ -16,6 +16,7 @@
 
 #include "host/check/child.hpp"
 #include "host/compute/device.hpp"
+#include "host/plugin/loader.hpp"
 
 namespace vlm {
 
@@ -30,6 +31,10 @@ struct CheckOptions {
     std::vector<std::string> only;     ///< Rules to check; empty: all.
     int limit_ms = 20'000;             ///< Time for each check.
     int total_ms = 0;                  ///< Time for all checks; what does not fit is skipped. 0: no limit.
+    std::shared_ptr<const Plugin> isolated;  ///< Set: its tables are tried, in a process of its own, and not `library`.
+
+    /** The host as a component of this check is told of it. */
+    const vlm_host_info& host() const { return isolated ? isolated->host() : host_info({}); }
 };
 
 /** Throws RuleBroken with `message` unless `condition` holds. */
@@ -65,6 +70,8 @@ class Subject {
     const vlm_plugin& plugin() const;
     /** Today's host, as the entry takes it. */
     static vlm_host_info host();
+    /** The table of `kind`, or NULL. */
+    const vlm_component_api* find_interface(const std::string& kind) const;
     /** Tables of the kinds that the plugin offers: interface id and table. */
     std::vector<std::pair<std::string, const vlm_component_api*>> interfaces() const;
 
@@ -82,7 +89,7 @@ struct Created {
 
 /** Calls `create` with `config`; checks the reason buffer. The caller destroys what was made. */
 Created create(const vlm_component_api& api, const std::string& config, const std::string& model = "{}",
-               const std::string& preprocessor = "{}");
+               const std::string& preprocessor = "{}", const vlm_host_info& host = host_info({}));
 
 /** A component made with the options of the check, destroyed at the end. Throws NotCheckable when the plugin refuses
  * the options (it says why). */
@@ -100,6 +107,9 @@ class MadeComponent {
     const vlm_component_api& api_;
     vlm_component* handle_ = nullptr;
 };
+
+/** A checkpoint without any tensor; isolated plugins take it too. */
+const vlm_weights& no_weights();
 
 /** The table of `kind` as its own type, members that the plugin does not have being NULL. Throws NotCheckable when the
  * plugin is of another kind. */

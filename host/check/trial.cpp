@@ -17,21 +17,6 @@ namespace {
 
 constexpr size_t kReason = 512;
 
-/** A checkpoint without any tensor. */
-vlm_weights no_weights() {
-    vlm_weights nothing{};
-    nothing.struct_size = sizeof(nothing);
-    nothing.abi_version = VLM_ABI_VERSION;
-    nothing.find = [](void*, const char*, const vlm_tensor** tensor) -> vlm_status {
-        if (tensor != nullptr) *tensor = nullptr;
-        return VLM_STATUS_NOT_FOUND;
-    };
-    nothing.count = [](void*) -> uint64_t { return 0; };
-    nothing.name = [](void*, uint64_t) -> const char* { return nullptr; };
-    nothing.read_file = [](void*, const char*, vlm_string*) -> vlm_status { return VLM_STATUS_NOT_FOUND; };
-    return nothing;
-}
-
 }  // namespace
 
 void Draw::fill(GuardedTensor& tensor, uint32_t dtype) {
@@ -101,7 +86,7 @@ LoadedComponent::LoadedComponent(const vlm_component_api& api, const std::string
     vlm_component_config c{};
     c.struct_size = sizeof(c);
     c.abi_version = VLM_ABI_VERSION;
-    c.host = &host_info({});
+    c.host = &options.host();
     c.config = {stage.config.data(), stage.config.size()};
     c.model = {stage.model.data(), stage.model.size()};
     c.preprocessor = {stage.preprocessor.data(), stage.preprocessor.size()};
@@ -112,13 +97,13 @@ LoadedComponent::LoadedComponent(const vlm_component_api& api, const std::string
         throw NotCheckable("needs a component, and create refused " + options.options +
                            " (give --options or --checkpoint): " + reason.text());
     if (api.load == nullptr) return;
-    const vlm_weights nothing = no_weights();
     if (!options.checkpoint.empty())
         weights_ = std::make_unique<WeightsService>(Checkpoint(options.checkpoint).weights(), stage.weight_prefixes,
                                                     options.checkpoint.string());
     Listeners quiet;
     Run run(device.compute(), &quiet);
-    const vlm_status loaded = api.load(handle_, run.context(VLM_ABI_VERSION), weights_ ? &weights_->abi() : &nothing);
+    const vlm_status loaded =
+        api.load(handle_, run.context(VLM_ABI_VERSION), weights_ ? &weights_->abi() : &no_weights());
     device.end_run(run.context(VLM_ABI_VERSION));
     if (loaded == VLM_STATUS_OK || loaded == VLM_STATUS_UNIMPLEMENTED) return;
     std::string message;

@@ -54,6 +54,7 @@ WeightsService::WeightsService(std::shared_ptr<const WeightStore> store, std::ve
                 if (relative.is_absolute() || part == "..")
                     throw Error(VLM_STATUS_PERMISSION_DENIED,
                                 std::string(path) + ": leaves the folder of the checkpoint");
+            if (self.folder_.empty()) throw not_found(std::string(path) + ": there is no checkpoint's folder");
             const auto file = std::filesystem::path(self.folder_) / relative;
             if (!std::filesystem::is_regular_file(file)) throw not_found(file.string() + ": no such file");
             if (std::filesystem::file_size(file) > kLargestTextFile)

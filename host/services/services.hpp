@@ -20,7 +20,7 @@ const void* find_service(const std::string& id);
 /** One plugin's view of a checkpoint behind `vlm_weights`. Lives as long as the model. */
 class WeightsService {
   public:
-    /** `prefixes` are tried in order in front of every name. */
+    /** `prefixes` are tried in order in front of every name. Without a `folder` there are no files to read. */
     WeightsService(std::shared_ptr<const WeightStore> store, std::vector<std::string> prefixes, std::string folder);
     WeightsService(const WeightsService&) = delete;
     WeightsService& operator=(const WeightsService&) = delete;
