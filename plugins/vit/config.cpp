@@ -114,6 +114,10 @@ void read_features(const sdk::Config& config, const std::string& type, VitConfig
     // LLaVA's "default" leaves out the first token; without that key a tower gives all that it has.
     c.drop_prefix = config.choice<bool>("vision_feature_select_strategy", chosen && c.class_token ? "default" : "full",
                                         {{"default", true}, {"patch", true}, {"full", false}, {"cls_patch", false}});
+    if (c.drop_prefix && c.prefix() == 0)
+        throw sdk::invalid_argument(config.path("vision_feature_select_strategy") +
+                                    ": 'default' leaves out the first token, and a '" + type +
+                                    "' tower has no class token: it would be a patch of the picture; expected 'full'");
     c.pooled = c.pooling != Pooling::none && config.get("pooled", c.pooling == Pooling::class_token && !chosen &&
                                                                       !config.has("vision_feature_select_strategy"));
     c.always_tiles = config.get("always_tiles", false);

@@ -98,6 +98,7 @@ struct VitConfig {
         bool thumbnail = false;
         int32_t least = 1, most = 6;
     } dynamic;
+    bool one_size = false;  ///< Takes pictures of `image_size` only; other towers stretch their table of positions.
     bool pad_to_square = false;  ///< Preprocessing pads to a square of the mean colour first (LLaVA-1.5).
 
     int32_t head_dim() const { return static_cast<int32_t>(hidden / heads); }

@@ -339,6 +339,10 @@ Geometry make_geometry(const PreprocessConfig& c, const VitConfig& tower, int32_
             throw sdk::invalid_argument("preprocessing makes views of " + size + " and of up to " +
                                         std::to_string(g.width) + " x " + std::to_string(g.height) +
                                         " pixels; this tower takes one size at a time");
+        if (tower.one_size && (view.height != tower.image_height || view.width != tower.image_width))
+            throw sdk::invalid_argument("preprocessing makes views of " + size + " pixels, and this tower takes " +
+                                        std::to_string(tower.image_width) + " x " + std::to_string(tower.image_height) +
+                                        " only; give config.json's image_size as the image processor's size");
         if (view.height < block_h || view.width < block_w ||
             (tower.merge > 1 && (view.height % block_h != 0 || view.width % block_w != 0)))
             throw sdk::invalid_argument("preprocessing makes views of " + size +

@@ -39,6 +39,7 @@ Preset idefics() {
     p.config.patch_height = p.config.patch_width = 14;
     p.hidden_key = "embed_dim";
     p.activation = "gelu";
+    p.config.one_size = true;  // the reference stretches by (n + 0.1) / m, which no other tower does
     return p;
 }
 

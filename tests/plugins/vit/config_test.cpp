@@ -65,6 +65,10 @@ TEST(VitConfig, SaysWhatItDoesNotTake) {
     EXPECT_NE(refusal(R"({"hidden_act": "mish"})").find("'mish'"), std::string::npos);
     EXPECT_NE(refusal(R"({"model_type": "qwen2_vl", "embed_dim": 24, "num_heads": 4})").find("multiple of 4"),
               std::string::npos);
+    // LLaVA's "default" would leave out a patch of the picture where there is no class token.
+    EXPECT_NE(refusal(R"({"model_type": "siglip_vision_model", "vision_feature_select_strategy": "default"})")
+                  .find("vision_feature_select_strategy"),
+              std::string::npos);
     EXPECT_NE(refusal("{}", R"({"image_processor_type": "DonutImageProcessor"})").find("DonutImageProcessor"),
               std::string::npos);
     EXPECT_NE(refusal("{}", R"({"do_shear": true})").find("do_shear"), std::string::npos);

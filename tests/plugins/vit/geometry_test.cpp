@@ -120,6 +120,17 @@ TEST(Geometry, AFileWithoutAClassMeansThatOfTheModel) {  // IMAGE_PROCESSOR_MAPP
     EXPECT_EQ(read_preprocess_config(c, read_config(c)).cut, Cut::splitting);
 }
 
+TEST(Geometry, ATowerOfOneSizeRefusesOthers) {
+    const Case idefics(R"({"model_type": "idefics_vision", "image_size": 56})",
+                       R"({"image_processor_type": "IdeficsImageProcessor", "image_size": 70})");
+    EXPECT_THROW(idefics.at(100, 100), vlm::sdk::Error);
+    EXPECT_EQ(Case(R"({"model_type": "idefics_vision", "image_size": 56})", R"({"image_size": 56,
+        "image_processor_type": "IdeficsImageProcessor"})")
+                  .at(100, 100)
+                  .width,
+              56);
+}
+
 TEST(Geometry, TilesAreCutAndCountedByOneList) {
     vlm::sdk::ComponentConfig c;
     c.config = vlm::sdk::Config::parse(R"({"patch_size": 14, "image_size": 336})", "config");
