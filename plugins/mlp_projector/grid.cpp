@@ -67,7 +67,7 @@ JoinedGrid join_tiles(const sdk::Layout& layout, int32_t width, int32_t height) 
         rows = block.rows;
         columns = block.columns;
     }
-    JoinedGrid joined{tile_rows * rows, tile_columns * columns, {}};
+    JoinedGrid joined{tile_rows * rows, tile_columns * columns, {}, tile_rows > 0};
     if (joined.rows == 0 || joined.columns == 0) return joined;
     std::vector<int32_t> cells(static_cast<size_t>(joined.rows) * static_cast<size_t>(joined.columns), -1);
     for (const auto& block : layout.blocks()) {

@@ -27,6 +27,7 @@ struct JoinedGrid {
     int32_t rows = 0;
     int32_t columns = 0;
     std::vector<int32_t> source;  ///< Input row of each cell, raster order.
+    bool tiles = false;           ///< There were tiles to join.
 };
 
 /** Joins the tiles (blocks that are not GLOBAL) and removes what the aspect ratio of the `width` x `height` image says

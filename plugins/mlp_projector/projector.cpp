@@ -97,14 +97,16 @@ Projector::Packing Projector::packing(const Layout& layout, int32_t width, int32
         if (!anyres_ || (block.flags & VLM_BLOCK_FLAG_GLOBAL) != 0) add_block(block);
     if (anyres_) {
         const JoinedGrid joined = join_tiles(layout, width, height);
-        if (joined.source.empty() && !row_end_name_.empty()) {
-            // A base view alone is closed by one newline.
-            p.source.push_back(Packing::kRowEnd);
-            p.layout.special();
-        } else {
+        if (!joined.source.empty())
             add_grid(
                 joined.rows, joined.columns, [&](int32_t i) { return joined.source[static_cast<size_t>(i)]; }, 0,
                 kWholeImage, 0, 0);
+        // A base view alone is closed by one newline. Of a picture so narrow that less than a patch of the tiles is
+        // left, the reference keeps the ends of their rows, of one so low nothing.
+        const int32_t ends = !joined.source.empty() ? 0 : joined.tiles ? joined.rows : 1;
+        for (int32_t i = 0; i < ends && !row_end_name_.empty(); ++i) {
+            p.source.push_back(Packing::kRowEnd);
+            p.layout.special();
         }
     }
     if (!image_end_name_.empty()) {

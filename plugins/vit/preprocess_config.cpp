@@ -152,8 +152,10 @@ void read_size(const sdk::Config& config, const Kind& kind, const VitConfig& tow
     } else {
         p.shortest_edge = config.empty() ? std::min(tower.image_height, tower.image_width) : kind.edge;
     }
-    if (kind.name == "IdeficsImageProcessor" && config.has("image_size"))
+    if (kind.name == "IdeficsImageProcessor" && config.has("image_size")) {  // replaces all that `size` says
         p.height = p.width = pixels(config, "image_size");
+        p.shortest_edge = p.longest_edge = p.max_height = p.max_width = 0;
+    }
     if (config.get("use_square_size", false)) p.height = p.width = std::max(p.shortest_edge, p.height);
     if (p.height > 0 && p.width > 0) p.shortest_edge = kind.cut == Cut::single ? 0 : p.shortest_edge;
     const bool exact = p.height > 0 && p.width > 0;

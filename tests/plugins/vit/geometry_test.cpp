@@ -107,6 +107,10 @@ TEST(Geometry, AFileWithoutASizeMeansThatOfItsClass) {
     EXPECT_EQ(size("{}"), (std::array{0, 336, 336}));  // no file: what the tower takes
     // Only the first Idefics has this key; other classes do not look at it.
     EXPECT_EQ(size(R"({"image_processor_type": "IdeficsImageProcessor", "image_size": 50})")[0], 50);
+    const Case idefics(R"({"model_type": "idefics_vision", "image_size": 56})",
+                       R"({"image_processor_type": "IdeficsImageProcessor", "image_size": 56,
+                           "size": {"max_height": 60, "max_width": 70}})");
+    EXPECT_EQ(idefics.at(100, 300).width, 56);  // `size` does not count beside it
     EXPECT_EQ(size(R"({"image_processor_type": "CLIPImageProcessor", "image_size": 50})")[0], 0);
 }
 
