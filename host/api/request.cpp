@@ -107,12 +107,12 @@ NamedImage read_image(const vlm_image_source* theirs, const Pipeline& pipeline) 
 GenerationOptions read_options(const vlm_generation_options* theirs, GenerationOptions options) {
     if (theirs == nullptr) return options;
     const auto given = read_struct(theirs, "vlm_generation_options");
-    if (given.max_new_tokens > 0) options.max_new_tokens = given.max_new_tokens;
+    if (given.max_new_tokens != 0) options.max_new_tokens = given.max_new_tokens;
     if (given.temperature != 0) options.temperature = given.temperature < 0 ? 0.0F : given.temperature;
     if (given.top_k != 0) options.top_k = std::max(0, given.top_k);
-    if (given.top_p > 0) options.top_p = given.top_p;
-    if (given.min_p > 0) options.min_p = given.min_p;
-    if (given.repetition_penalty > 0) options.repetition_penalty = given.repetition_penalty;
+    if (given.top_p != 0) options.top_p = given.top_p;
+    if (given.min_p != 0) options.min_p = given.min_p;
+    if (given.repetition_penalty != 0) options.repetition_penalty = given.repetition_penalty;
     if (given.seed != 0) options.seed = given.seed;
     require(given.stop_count == 0 || given.stops != nullptr, "stop_count is set but stops is NULL");
     for (uint32_t i = 0; i < given.stop_count; ++i) {

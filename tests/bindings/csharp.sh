@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles the C# library with Mono's compiler, and runs its tests, the layout comparison and the sample.
+# Compiles the C# library with Mono's compiler, and runs its tests, the layout comparison and the sample on Mono, and on .NET where there
+# is one.
 # Usage: csharp.sh SOURCE WORK LAYOUT_PROGRAM PYTHON
 set -eu
 source=$1
@@ -24,3 +25,18 @@ if [ ! -e "$source/models/rx-small/model.safetensors" ]; then
 fi
 mono --debug Tests.exe "$source"
 "$python" "$source/tests/bindings/sample.py" "$source" mono Read.exe
+
+# Where .NET is installed (no more than its runtime is needed), the same assemblies run on it.
+command -v dotnet >/dev/null || { echo "not tried on .NET: there is no dotnet"; exit 0; }
+runtime=$(dotnet --list-runtimes | sed -n 's/^Microsoft.NETCore.App \([0-9.]*\) .*/\1/p' | tail -n 1)
+[ -n "$runtime" ] || { echo "FAILED: dotnet has no Microsoft.NETCore.App"; exit 1; }
+for program in Layout Tests Read; do
+    cat >$program.runtimeconfig.json <<END
+{"runtimeOptions": {"framework": {"name": "Microsoft.NETCore.App", "version": "$runtime"},
+                    "configProperties": {"System.Globalization.Invariant": true}}}
+END
+done
+"$python" "$source/tests/bindings/layout.py" "$layout" dotnet exec Layout.exe
+dotnet exec Tests.exe "$source"
+"$python" "$source/tests/bindings/sample.py" "$source" dotnet exec Read.exe
+echo "also on .NET $runtime"

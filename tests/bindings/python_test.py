@@ -185,6 +185,23 @@ class Bindings(unittest.TestCase):
             stopped = session.generate(images=[ROW], stop=[first])
         self.assertEqual(stopped.answers[0].finish_reason, "stop_string")
 
+    def test_wrong_arguments_are_named(self):
+        self.assertEqual(self.session.generate(images=ROW, max_new_tokens=2).usage.generated_tokens, 2)  # one image as it is
+        for error, says, arguments in [(ValueError, "the prompt has a NUL", {"prompt": "a\0b"}), (TypeError, "the prompt is a str", {"prompt": 5}),
+                                       (ValueError, "a path has a NUL", {"images": "a\0b"}), (TypeError, "not NoneType", {"images": [None]}),
+                                       (TypeError, "a text is a str", {"texts": [1]}), (ValueError, "stop string has a NUL", {"stop": "\0"}),
+                                       (vlm.Error, "max_new_tokens is -5", {"max_new_tokens": -5}),
+                                       (vlm.Error, "temperature is no finite", {"temperature": float("nan")}), (vlm.Error, "top_p is", {"top_p": -0.5})]:
+            with self.assertRaisesRegex(error, says):
+                self.session.generate(**{"images": [ROW], **arguments})
+        session = self.pipeline.session()
+        session.close()
+        session.close()
+        with self.assertRaisesRegex(ValueError, "the session is closed"):
+            session.cancel()
+        with self.assertRaisesRegex(ValueError, "the session is closed"):
+            list(session.stream(images=ROW))
+
     def test_opening_reports_and_refuses(self):
         seen = []
         with self.host.open(str(MODEL), progress=lambda done, total: seen.append((done, total))):

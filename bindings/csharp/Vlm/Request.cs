@@ -95,7 +95,7 @@ namespace Vlm
                 repetition_penalty = RepetitionPenalty ?? 0,
                 seed = Seed ?? 0,
                 stop_count = (uint)Stops.Count,
-                stops = arena.Pointers(Stops.Select(text => arena.Bytes(Text.ToC(text))).ToArray()),
+                stops = arena.Pointers(Stops.Select(text => arena.Bytes(Text.ToC(Request.Required(text, "a stop string")))).ToArray()),
             };
         }
     }
@@ -114,7 +114,7 @@ namespace Vlm
 
         public Request(params Image[] images)
         {
-            foreach (Image image in images) Images.Add(image);
+            foreach (Image image in images ?? throw new ArgumentNullException(nameof(images))) Images.Add(image);
         }
 
         internal vlm_generate_request ToC(Arena arena, vlm_answer_stream_fn stream)
@@ -124,14 +124,19 @@ namespace Vlm
                 struct_size = (uint)Marshal.SizeOf(typeof(vlm_generate_request)),
                 abi_version = Api.VLM_ABI_VERSION,
                 prompt = arena.Bytes(Text.ToC(Prompt)),
-                images = arena.Pointers(Images.Select(image => arena.Struct(image.ToC(arena))).ToArray()),
+                images = arena.Pointers(Images.Select(image => arena.Struct(Required(image, "an image").ToC(arena))).ToArray()),
                 image_count = (uint)Images.Count,
                 raw_prompt = RawPrompt ? 1u : 0u,
                 generation = Generation == null ? IntPtr.Zero : arena.Struct(Generation.ToC(arena)),
                 answer_stream = stream == null ? IntPtr.Zero : Marshal.GetFunctionPointerForDelegate(stream),
-                texts = arena.Pointers(Texts.Select(text => arena.Bytes(Text.ToC(text))).ToArray()),
+                texts = arena.Pointers(Texts.Select(text => arena.Bytes(Text.ToC(Required(text, "a text")))).ToArray()),
                 text_count = (uint)Texts.Count,
             };
+        }
+
+        internal static T Required<T>(T value, string what) where T : class
+        {
+            return value ?? throw new ArgumentException($"{what} is null");
         }
     }
 }

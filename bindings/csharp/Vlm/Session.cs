@@ -37,6 +37,7 @@ namespace Vlm
         /// <summary>Answers one turn. `receive` hears the text while it grows; when it returns false the answer ends.</summary>
         public Result Generate(Request request, Func<Part, bool> receive = null, CancellationToken cancellation = default(CancellationToken))
         {
+            if (request == null) throw new ArgumentNullException(nameof(request));
             ExceptionDispatchInfo thrown = null;
             vlm_answer_stream_fn stream = null;
             if (receive != null)
@@ -82,10 +83,11 @@ namespace Vlm
         public Result[] GenerateBatch(IReadOnlyCollection<Request> requests, Generation generation = null,
                                       CancellationToken cancellation = default(CancellationToken))
         {
+            if (requests == null) throw new ArgumentNullException(nameof(requests));
             var results = new IntPtr[requests.Count];
             using (var arena = new Arena())
             {
-                IntPtr[] raw = requests.Select(request => arena.Struct(request.ToC(arena, null))).ToArray();
+                IntPtr[] raw = requests.Select(request => arena.Struct(Request.Required(request, "a request").ToC(arena, null))).ToArray();
                 vlm_generation_options options = (generation ?? new Generation()).ToC(arena);
                 Call(cancellation, session =>
                 {
@@ -99,6 +101,7 @@ namespace Vlm
         /// <summary>Visual tokens of an image as the language model gets them, [rows, width].</summary>
         public Tensor Encode(Image image, string prompt = null, CancellationToken cancellation = default(CancellationToken))
         {
+            if (image == null) throw new ArgumentNullException(nameof(image));
             IntPtr tensor = IntPtr.Zero;
             using (var arena = new Arena())
             {

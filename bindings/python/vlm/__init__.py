@@ -8,7 +8,7 @@ import json
 import os
 
 from . import _raw
-from ._lib import Cancelled, Error, Handle, call, ffi, lib, new_struct
+from ._lib import Cancelled, Error, Handle, c_text, call, ffi, lib, new_struct
 from ._results import Answer, Result, Token, Usage
 from ._session import Part, Session, Stream
 from ._tensor import Tensor
@@ -60,7 +60,7 @@ class Host(_Owner):
             self._log = options.log = ffi.callback("vlm_log_fn", receive)
         pointer = ffi.new("vlm_host**")
         call(lib.vlm_host_create, options, pointer)
-        self._handle = Handle(pointer[0], lib.vlm_host_destroy)
+        self._handle = Handle(pointer[0], lib.vlm_host_destroy, "host")
 
     def open(self, manifest, *, base_folder=".", progress=None):
         """Opens a manifest file, a checkpoint folder, or a manifest given as a dict, whose paths are relative to `base_folder`."""
@@ -72,7 +72,7 @@ class Host(_Owner):
             if isinstance(manifest, dict):
                 call(lib.vlm_pipeline_open_json, host, json.dumps(manifest).encode(), os.fsencode(base_folder), report, ffi.NULL, pointer)
             else:
-                call(lib.vlm_pipeline_open, host, os.fsencode(manifest), report, ffi.NULL, pointer)
+                call(lib.vlm_pipeline_open, host, c_text(os.fsencode(manifest), "a path"), report, ffi.NULL, pointer)
         return Pipeline(pointer[0])
 
 
@@ -80,7 +80,7 @@ class Pipeline(_Owner):
     """An opened manifest. Sessions of several threads may use it at once."""
 
     def __init__(self, pointer):
-        self._handle = Handle(pointer, lib.vlm_pipeline_destroy)
+        self._handle = Handle(pointer, lib.vlm_pipeline_destroy, "pipeline")
 
     def session(self):
         """Starts a conversation."""

@@ -65,15 +65,15 @@ class Stream(Iterator[Part], AsyncIterator[Part]):
     def __exit__(self, *_: object) -> None: ...
 
 class Session:
-    def generate(self, prompt: Optional[str] = ..., images: Iterable[Image] = ..., *, raw_prompt: bool = ..., texts: Iterable[str] = ...,
-                 stream: Optional[Callable[[Part], Optional[bool]]] = ..., max_new_tokens: int = ..., temperature: float = ...,
+    def generate(self, prompt: Optional[str] = ..., images: Union[Image, Iterable[Image]] = ..., *, raw_prompt: bool = ...,
+                 texts: Union[str, Iterable[str]] = ..., stream: Optional[Callable[[Part], Optional[bool]]] = ..., max_new_tokens: int = ..., temperature: float = ...,
                  top_k: int = ..., top_p: float = ..., min_p: float = ..., repetition_penalty: float = ..., seed: int = ...,
                  stop: Union[str, Sequence[str]] = ...) -> Result: ...
     def generate_batch(self, requests: Iterable[Mapping[str, Any]], *, max_new_tokens: int = ..., temperature: float = ..., top_k: int = ...,
                        top_p: float = ..., min_p: float = ..., repetition_penalty: float = ..., seed: int = ...,
                        stop: Union[str, Sequence[str]] = ...) -> list[Result]: ...
-    def stream(self, prompt: Optional[str] = ..., images: Iterable[Image] = ..., *, raw_prompt: bool = ..., texts: Iterable[str] = ...,
-               max_new_tokens: int = ..., temperature: float = ..., top_k: int = ..., top_p: float = ..., min_p: float = ...,
+    def stream(self, prompt: Optional[str] = ..., images: Union[Image, Iterable[Image]] = ..., *, raw_prompt: bool = ...,
+               texts: Union[str, Iterable[str]] = ..., max_new_tokens: int = ..., temperature: float = ..., top_k: int = ..., top_p: float = ..., min_p: float = ...,
                repetition_penalty: float = ..., seed: int = ..., stop: Union[str, Sequence[str]] = ...) -> Stream: ...
     def encode(self, image: Image, prompt: Optional[str] = ...) -> Tensor: ...
     def cancel(self) -> None: ...

@@ -5,7 +5,7 @@ their methods. So the package works without either.
 """
 import os
 
-from ._lib import ffi, new_struct
+from ._lib import c_text, ffi, new_struct
 from . import _raw
 
 
@@ -37,11 +37,18 @@ def _from_pillow(image, keep):
     return _from_array({"typestr": "|u1", "shape": shape, "data": (int(ffi.cast("uintptr_t", pixels)), True)}, keep)
 
 
+def listed(images):
+    """What was given for `images`: several, or one as it is. A str is not taken for a list of its characters."""
+    one = isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or any(
+        hasattr(images, name) for name in ("getbands", "__array_interface__", "__dlpack__"))
+    return [images] if one else images
+
+
 def source_of(image, keep, name=None):
     """A vlm_image_source*; what it points at is appended to `keep`, which must live as long as it is used."""
     source = new_struct("vlm_image_source")
     if isinstance(image, (str, os.PathLike)):
-        source.path = path = ffi.new("char[]", os.fsencode(image))  # the struct's own member would not keep it
+        source.path = path = c_text(os.fsencode(image), "a path")  # the struct's own member would not keep it
         keep.append(path)
     elif isinstance(image, (bytes, bytearray, memoryview)):
         data = ffi.from_buffer("uint8_t[]", image)
@@ -60,7 +67,7 @@ def source_of(image, keep, name=None):
     else:
         raise TypeError(f"an image is a path, encoded bytes, a Pillow image or an array of uint8, not {type(image).__name__}")
     if name is not None:
-        source.name = text = ffi.new("char[]", name.encode())
+        source.name = text = c_text(name, "a name")
         keep.append(text)
     keep += [source, image]
     return source

@@ -66,10 +66,21 @@ def text_of(view):
     return ffi.buffer(view.data, view.size)[:].decode("utf-8", "replace") if view.size else ""
 
 
-class Handle:
-    """An owned handle that may be closed while nobody is inside a call with it."""
+def c_text(text, what):
+    """A char[] of `text`, a str or (for paths) bytes; the caller keeps it."""
+    if not isinstance(text, (str, bytes)):
+        raise TypeError(f"{what} is a str, not {type(text).__name__}")
+    data = text.encode() if isinstance(text, str) else text
+    if b"\0" in data:
+        raise ValueError(f"{what} has a NUL character inside, where C would end it")
+    return ffi.new("char[]", data)
 
-    def __init__(self, pointer, destroy):
+
+class Handle:
+    """An owned handle that may be closed while nobody is inside a call with it. `what` is its name in messages."""
+
+    def __init__(self, pointer, destroy, what):
+        self._what = what
         self._lock = threading.Lock()
         self._pointer = pointer
         self._destroy = destroy
@@ -78,7 +89,7 @@ class Handle:
     def __enter__(self):
         with self._lock:
             if self._pointer is None:
-                raise ValueError("it is closed")
+                raise ValueError(f"the {self._what} is closed")
             self._users += 1
             return self._pointer
 
@@ -89,7 +100,7 @@ class Handle:
     def close(self):
         with self._lock:
             if self._users:
-                raise RuntimeError("it is in use; cancel and wait for the call before closing")
+                raise RuntimeError(f"the {self._what} is in use; cancel and wait for the call before closing it")
             if self._pointer is not None:
                 self._destroy(self._pointer)
             self._pointer = None

@@ -8,8 +8,8 @@ import queue
 import threading
 from dataclasses import dataclass
 
-from ._images import source_of
-from ._lib import Handle, call, ffi, lib, new_struct
+from ._images import listed, source_of
+from ._lib import Handle, c_text, call, ffi, lib, new_struct
 from ._results import Result
 from ._tensor import Tensor
 
@@ -33,7 +33,7 @@ def _options_of(options, keep):
         # 0 means "the manifest's" in C; what a caller of Python writes is meant.
         setattr(struct, name, -1 if name in ("temperature", "top_k") and value == 0 else value)
     if stops is not None:
-        texts = [ffi.new("char[]", s.encode()) for s in ([stops] if isinstance(stops, str) else stops)]
+        texts = [c_text(s, "a stop string") for s in ([stops] if isinstance(stops, str) else stops)]
         struct.stops = array = ffi.new("char*[]", texts)
         struct.stop_count = len(texts)
         keep += [*texts, array]
@@ -48,10 +48,10 @@ class _Request:
         self.keep, self.raised = [], None
         self.struct = struct = new_struct("vlm_generate_request")
         if prompt is not None:
-            struct.prompt = self._text(prompt)
-        sources = [source_of(image, self.keep) for image in images]
+            struct.prompt = self._text(prompt, "the prompt")
+        sources = [source_of(image, self.keep) for image in listed(images)]
         struct.images, struct.image_count = self._array("vlm_image_source*[]", sources), len(sources)
-        labels = [self._text(text) for text in texts]
+        labels = [self._text(text, "a text") for text in ([texts] if isinstance(texts, str) else texts)]
         struct.texts, struct.text_count = self._array("char*[]", labels), len(labels)
         struct.raw_prompt = raw_prompt
         struct.generation = _options_of(options, self.keep)
@@ -59,8 +59,8 @@ class _Request:
             struct.answer_stream = callback = ffi.callback("vlm_answer_stream_fn", self._receiver(stream))
             self.keep.append(callback)
 
-    def _text(self, text):
-        self.keep.append(ffi.new("char[]", text.encode()))
+    def _text(self, text, what):
+        self.keep.append(c_text(text, what))
         return self.keep[-1]
 
     def _array(self, kind, values):
@@ -85,7 +85,7 @@ class Session:
         pointer = ffi.new("vlm_session**")
         with pipeline_handle as pipeline:
             call(lib.vlm_session_create, pipeline, pointer)
-        self._handle = Handle(pointer[0], lib.vlm_session_destroy)
+        self._handle = Handle(pointer[0], lib.vlm_session_destroy, "session")
 
     def generate(self, prompt=None, images=(), **more):
         """Answers one turn; see the stub for the arguments. `stream` receives each Part; when it returns False the answer ends."""
@@ -123,7 +123,7 @@ class Session:
         keep = []
         tensor = ffi.new("vlm_managed_tensor**")
         with self._handle as session:
-            call(lib.vlm_encode_image, session, source_of(image, keep), ffi.NULL if prompt is None else prompt.encode(), tensor)
+            call(lib.vlm_encode_image, session, source_of(image, keep), ffi.NULL if prompt is None else c_text(prompt, "the prompt"), tensor)
         return Tensor(tensor[0])
 
     def cancel(self):

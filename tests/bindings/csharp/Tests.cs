@@ -140,6 +140,24 @@ static class Tests
         }
     }
 
+    static void WrongArguments()
+    {
+        Session session = Reader();
+        Throws<ArgumentNullException>(() => session.Generate(null));
+        Throws<ArgumentNullException>(() => session.Encode(null));
+        Throws<ArgumentNullException>(() => new Request((Image[])null));
+        Expect(Throws<ArgumentException>(() => session.Generate(new Request((Image)null))).Message.Contains("an image is null"), "no image");
+        Throws<ArgumentException>(() => session.Generate(new Request(Row) { Prompt = "a\0b" }));
+        Throws<ArgumentException>(() => session.Generate(new Request(Row) { Generation = new Generation { Stops = new string[] { null } } }));
+        Throws<ArgumentException>(() => session.GenerateBatch(new Request[] { null }));
+        foreach (var wrong in new[] { new Generation { MaxNewTokens = -5 }, new Generation { Temperature = float.NaN }, new Generation { TopP = -1 } })
+            Expect(Throws<VlmException>(() => session.Generate(new Request(Row) { Generation = wrong })).Name == "INVALID_ARGUMENT", "a wrong option");
+        session.Dispose();
+        session.Dispose();
+        Throws<ObjectDisposedException>(() => session.Generate(new Request(Row)));
+        Throws<ObjectDisposedException>(() => session.Cancel());
+    }
+
     static void ErrorsLogAndProgress()
     {
         string folder = Path.Combine(Path.GetTempPath(), "vlm_csharp_" + Guid.NewGuid());
@@ -166,7 +184,7 @@ static class Tests
     static int Main(string[] arguments)
     {
         source = arguments[0];
-        foreach (Action test in new Action[] { StreamsAndValues, Images, Cancelling, Callbacks, Batches, ErrorsLogAndProgress })
+        foreach (Action test in new Action[] { StreamsAndValues, Images, Cancelling, Callbacks, Batches, WrongArguments, ErrorsLogAndProgress })
             try
             {
                 test();

@@ -1,6 +1,7 @@
 /** @file generate_test.cpp
  *  The life of a call: cancelling early, late and in time, busy sessions, turns that fail, batches.
  */
+#include <cmath>
 #include <thread>
 
 #include "tests/host/api/api_fixture.hpp"
@@ -85,6 +86,21 @@ TEST_F(ApiCalls, ASessionThatIsBusySaysSo) {
     };
     EXPECT_EQ(answer()[0], '=');
     EXPECT_THAT(seen.message, HasSubstr("in another call"));
+}
+
+TEST_F(ApiCalls, OptionsOutsideTheirRangeAreRefused) {
+    const auto refused = [&](auto change) {
+        const auto kept = generation_;
+        change(generation_);
+        const std::string said = answer();
+        generation_ = kept;
+        return said;
+    };
+    EXPECT_THAT(refused([](auto& g) { g.max_new_tokens = -5; }), HasSubstr("INVALID_ARGUMENT"));
+    EXPECT_THAT(refused([](auto& g) { g.temperature = std::nanf(""); }), HasSubstr("INVALID_ARGUMENT"));
+    EXPECT_THAT(refused([](auto& g) { g.top_p = -0.5F; }), HasSubstr("INVALID_ARGUMENT"));
+    EXPECT_THAT(refused([](auto& g) { g.min_p = 2; }), HasSubstr("INVALID_ARGUMENT"));
+    EXPECT_THAT(refused([](auto& g) { g.repetition_penalty = -1; }), HasSubstr("INVALID_ARGUMENT"));
 }
 
 TEST_F(ApiCalls, StoppingTheStreamEndsTheAnswer) {
