@@ -192,7 +192,9 @@ void read_crop(const sdk::Config& config, const Kind& kind, const VitConfig& tow
     const nlohmann::json* size = config.find("crop_size");
     p.crop_height = config.empty() ? tower.image_height : kind.edge;
     p.crop_width = config.empty() ? tower.image_width : kind.edge;
-    if (size != nullptr && size->is_object()) {
+    if (size == nullptr && !p.crop && config.json().contains("crop_size")) {
+        p.crop_height = p.crop_width = 0;  // null: tiles of LLaVA-NeXT are then as large as `size`
+    } else if (size != nullptr && size->is_object()) {
         const sdk::Config s = config.section("crop_size");
         p.crop_height = static_cast<int32_t>(s.integer("height", p.crop_height, 1, 65536));
         p.crop_width = static_cast<int32_t>(s.integer("width", p.crop_width, 1, 65536));

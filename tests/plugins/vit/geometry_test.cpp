@@ -124,6 +124,19 @@ TEST(Geometry, AFileWithoutAClassMeansThatOfTheModel) {  // IMAGE_PROCESSOR_MAPP
     EXPECT_EQ(read_preprocess_config(c, read_config(c)).cut, Cut::splitting);
 }
 
+TEST(Geometry, TilesAreAsLargeAsTheCropElseAsTheSize) {
+    const auto tile = [](const std::string& more) {
+        const Case next(R"({"patch_size": 14, "image_size": 336})",
+                        (R"({"image_processor_type": "LlavaNextImageProcessor", "do_center_crop": false,
+                             "size": {"height": 336, "width": 336}, "image_grid_pinpoints": [[672, 672]])" +
+                         more + "}")
+                            .c_str());
+        return next.at(1000, 1000).views.size();
+    };
+    EXPECT_EQ(tile(R"(, "crop_size": null)"), 5u);
+    EXPECT_EQ(tile(""), 10u);  // the class's 224
+}
+
 TEST(Geometry, ATowerOfOneSizeRefusesOthers) {
     const Case idefics(R"({"model_type": "idefics_vision", "image_size": 56})",
                        R"({"image_processor_type": "IdeficsImageProcessor", "image_size": 70})");
