@@ -74,10 +74,16 @@ void read_trust_file(const std::filesystem::path& file, TrustPolicy& policy) {
     if (policy.mode == TrustMode::require) policy.keys_are_final = true;
 }
 
+std::vector<std::filesystem::path> operator_trust_files() {
+    std::vector<std::filesystem::path> files = {"/etc/vlm/trust.json"};
+    if (files[0] != VLM_TRUST_FILE) files.emplace_back(VLM_TRUST_FILE);
+    return files;
+}
+
 TrustPolicy host_trust() {
     TrustPolicy policy;
-    const std::filesystem::path system(VLM_TRUST_FILE);
-    if (std::filesystem::exists(system)) read_trust_file(system, policy);
+    for (const auto& file : operator_trust_files())
+        if (std::filesystem::exists(file)) read_trust_file(file, policy);
     // secure_getenv answers nothing to a process with raised privileges.
     if (const char* mode = secure_getenv("VLM_TRUST"); mode != nullptr && *mode != '\0')
         policy.mode = std::max(policy.mode, trust_mode_of(mode, "environment variable VLM_TRUST"));

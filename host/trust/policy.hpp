@@ -41,10 +41,13 @@ struct TrustPolicy {
  * it. Throws on anything that is wrong with it: a broken policy file must not mean "no policy". */
 void read_trust_file(const std::filesystem::path& file, TrustPolicy& policy);
 
-/** The policy of this process: the operator's file (trust.json in the system configuration folder of the installation,
- * when it exists), then VLM_TRUST (off, warn, require) and VLM_TRUST_KEYS (files or folders with colons between) of
- * the environment, which are ignored with raised privileges; then what add_host_trust added. Throws as
- * read_trust_file. */
+/** Where operators put their policy: `/etc/vlm/trust.json` whatever prefix the host was built for, since a package of
+ * it may be installed under another one, and the one of the prefix. */
+std::vector<std::filesystem::path> operator_trust_files();
+
+/** The policy of this process: those of the operator's files that exist, then VLM_TRUST (off, warn, require) and
+ * VLM_TRUST_KEYS (files or folders with colons between) of the environment, which are ignored with raised privileges;
+ * then what add_host_trust added. Throws as read_trust_file. */
 TrustPolicy host_trust();
 
 /** Makes the policy of this process stricter, for command lines and applications. */

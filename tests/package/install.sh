@@ -1,12 +1,27 @@
 #!/bin/sh
-# Installs everything into a fresh prefix and tries it there.
+# Installs everything into a fresh prefix, its plugins signed, and tries it there.
 # Usage: install.sh BUILD WORK CC
 set -eu
 BUILD=$1 WORK=$2 CC=$3
 PREFIX=$WORK/prefix
 rm -rf "$WORK"
 mkdir -p "$WORK"
-cmake --install "$BUILD" --prefix "$PREFIX" > "$WORK/install.log"
+"$BUILD/vlmhost" keygen "$WORK/maker.key" > /dev/null
+VLM_SIGNING_KEY="$WORK/maker.key" cmake --install "$BUILD" --prefix "$PREFIX" > "$WORK/install.log"
+signed=0
+for plugin in "$PREFIX"/lib/vlm/plugins/*.so; do
+    "$PREFIX/bin/vlmhost" verify "$plugin" --trust-key "$WORK/maker.key.pub" > "$WORK/verify.log" 2>&1 || { cat "$WORK/verify.log"; exit 1; }
+    signed=$((signed + 1))
+done
+[ "$signed" -ge 10 ] || { echo "only $signed plugins are signed"; exit 1; }
+if VLM_SIGNING_KEY="$WORK/no.key" cmake --install "$BUILD" --prefix "$WORK/unsigned" --component plugins > "$WORK/sign.log" 2>&1; then
+    echo "an installation that could not be signed succeeded"
+    exit 1
+fi
+grep -q "no.key" "$WORK/sign.log" || { cat "$WORK/sign.log"; exit 1; }
+rm -rf "$WORK/unsigned"
+# The rest is tried as an operator who trusts nobody else.
+export VLM_TRUST=require VLM_TRUST_KEYS="$WORK/maker.key.pub"
 . "$(dirname "$0")/try.sh"
 
 # Each component of the CMake package answers for itself.

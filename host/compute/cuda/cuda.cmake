@@ -62,4 +62,5 @@ target_compile_options(vlm_compute_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall 
                        $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${VLM_WERROR}>>:-Werror>)
 target_link_options(vlm_compute_cuda PRIVATE LINKER:--version-script=${CMAKE_SOURCE_DIR}/host/compute/cuda/library.map
                     LINKER:--exclude-libs,ALL LINKER:--no-undefined)
+set_target_properties(vlm_compute_cuda PROPERTIES VLM_CUBLAS_PACKAGE libcublas-${CUDAToolkit_VERSION_MAJOR}-${CUDAToolkit_VERSION_MINOR})
 install(TARGETS vlm_compute_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/vlm COMPONENT cuda)

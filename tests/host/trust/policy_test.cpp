@@ -64,6 +64,10 @@ TEST_F(Policy, TheOperatorsFileIsFinal) {
     set_log_sink({});
 }
 
+TEST_F(Policy, TheOperatorsFileOfTheSystemCountsForEveryPrefix) {
+    EXPECT_EQ(operator_trust_files().front(), "/etc/vlm/trust.json");
+}
+
 TEST_F(Policy, ABrokenFileIsNoPolicyAtAll) {
     for (const char* text : {"{", "{}", R"({"policy": "maybe"})", R"({"policy": "require", "key": []})",
                              R"({"policy": "require", "keys": ["missing.pub"]})"}) {
