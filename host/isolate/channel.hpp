@@ -1,6 +1,7 @@
 /** @file channel.hpp
  *  Messages between the host and the process of an isolated plugin: a fixed header and some bytes, over a socket pair
- * that keeps the borders of packets. A call is one message there and one back; tensors never travel here.
+ * that keeps the borders of packets. A call is one message there and one back; tensors of the pipeline never travel
+ * here.
  */
 #pragma once
 #include <vlm/hooks.h>

@@ -57,7 +57,8 @@ samples=/usr/share/vlm/samples
 mkdir /tmp/work
 # shellcheck disable=SC2046 # flags are words
 gcc -std=c11 -D_POSIX_C_SOURCE=200809L $samples/c/read.c -o /tmp/work/read $(pkg-config --cflags --libs vlmhost) -pthread
-as_user /tmp/work/read $medical/medical.json $medical/prescription.png 2>/tmp/log.txt >/tmp/table.txt || { cat /tmp/log.txt; fail "the sample in C"; }
+as_user /tmp/work/read $medical/medical.json $medical/prescription.png 2>/tmp/log.txt >/tmp/table.txt ||
+    { cat /tmp/log.txt; fail "the sample in C"; }
 grep -q tacrolimus /tmp/table.txt || fail "the sample in C read nothing"
 gcc -std=c11 -O2 -shared -fPIC -fvisibility=hidden $samples/vendor_plugin_c/unsure_tokens.c -lm -Wl,--no-undefined -o /tmp/work/libvlm_unsure_tokens.so
 quietly vlmhost check /tmp/work/libvlm_unsure_tokens.so
