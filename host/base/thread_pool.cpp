@@ -134,7 +134,8 @@ void ThreadPool::start(int threads) {
     owner_pid_ = static_cast<int>(getpid());
     stopping_.store(false, std::memory_order_relaxed);
     shares_ = std::make_unique<Share[]>(static_cast<size_t>(count));
-    workers_.reserve(static_cast<size_t>(count - 1));
+    workers_ = std::make_unique<std::vector<std::thread>>();
+    workers_->reserve(static_cast<size_t>(count - 1));
     // Workers inherit a mask that blocks all signals: Ctrl-C belongs to the application's own threads.
     sigset_t all;
     sigset_t before;
@@ -143,13 +144,13 @@ void ThreadPool::start(int threads) {
     const uint64_t seen = epoch_of(state_.load(std::memory_order_relaxed));
     std::string failure;
     try {
-        for (int i = 1; i < count; ++i) workers_.emplace_back([this, i, seen] { worker_main(i, seen); });
+        for (int i = 1; i < count; ++i) workers_->emplace_back([this, i, seen] { worker_main(i, seen); });
     } catch (const std::system_error& error) {
         failure = error.what();
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (!failure.empty()) {
-        const size_t running = workers_.size() + 1;
+        const size_t running = workers_->size() + 1;
         stop();
         throw resource_exhausted("thread pool: the system refused thread " + std::to_string(running + 1) + " of " +
                                  std::to_string(count) + " (" + failure + "); ask for fewer threads");
@@ -162,15 +163,15 @@ void ThreadPool::stop() noexcept {
     if (owner_pid_ != static_cast<int>(getpid())) {
         // After a fork the workers exist only in the parent: joining would wait for ever, so their handles are left
         // alone.
-        [[maybe_unused]] auto* const abandoned = new std::vector<std::thread>(std::move(workers_));
-        workers_.clear();
+        [[maybe_unused]] const auto* abandoned = workers_.release();
         sleepers_.store(0, std::memory_order_relaxed);
         return;
     }
     stopping_.store(true, std::memory_order_seq_cst);
     futex_wake_all(wake_word_);
-    for (std::thread& worker : workers_) worker.join();
-    workers_.clear();
+    if (workers_ == nullptr) return;
+    for (std::thread& worker : *workers_) worker.join();
+    workers_.reset();
 }
 
 void ThreadPool::run_alone(int64_t begin, int64_t end, int64_t grain, const void* body, Call call) const {

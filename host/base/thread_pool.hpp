@@ -100,7 +100,7 @@ class ThreadPool {
     std::mutex turn_;  ///< Held by the caller whose loop runs.
     Job job_;
     std::unique_ptr<Share[]> shares_;
-    std::vector<std::thread> workers_;
+    std::unique_ptr<std::vector<std::thread>> workers_;  ///< By pointer, so that a forked child can let go of them.
     std::atomic<int> threads_{1};
     std::atomic<int64_t> spin_ns_{0};
     int owner_pid_ = 0;

@@ -156,7 +156,7 @@ void write_weights(const fs::path& path, const std::vector<ShapeTensor>& tensors
 
 fs::path ensure_checkpoint(const ModelShape& shape, const fs::path& parent, const WriteProgress& progress,
                            const std::function<bool()>& cancelled) {
-    const fs::path folder = parent / (shape.name + "-v" + std::to_string(kVersion + shape.revision));
+    fs::path folder = parent / (shape.name + "-v" + std::to_string(kVersion + shape.revision));
     const auto tensors = tensors_of(shape);
     int64_t total = 0;
     const std::string header = header_of(tensors, total);

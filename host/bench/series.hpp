@@ -4,6 +4,7 @@
  */
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct Series {
         if (values.empty()) return 0;
         std::vector<double> sorted = values;
         std::sort(sorted.begin(), sorted.end());
-        return sorted[static_cast<size_t>(q * static_cast<double>(sorted.size() - 1) + 0.5)];
+        return sorted[static_cast<size_t>(std::lround(q * static_cast<double>(sorted.size() - 1)))];
     }
     double min() const { return quantile(0); }
     double median() const { return quantile(0.5); }

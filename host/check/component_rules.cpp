@@ -54,7 +54,7 @@ Created try_out(const vlm_component_api& api, const std::string& config, const s
 void create_refuses_nonsense(const CheckOptions& all_options) {
     for_each_kind(all_options, [](const std::string& kind, const vlm_component_api& api, const CheckOptions& options) {
         const auto must_refuse = [&](const std::string& config, const std::string& what) {
-            const Created made = try_out(api, config, options.model, options.preprocessor);
+            Created made = try_out(api, config, options.model, options.preprocessor);
             must(made.status != VLM_STATUS_OK, kind + ": create accepted " + what);
             must(made.status > 0 && made.status <= VLM_STATUS_UNAUTHENTICATED,
                  kind + ": create answered " + what + " with the unknown status " + std::to_string(made.status));

@@ -34,7 +34,10 @@ double Sampler::uniform() {
 Choice Sampler::choose(std::span<const float> logits, std::span<const int32_t> history) {
     if (logits.empty()) throw Error(VLM_STATUS_INTERNAL, "the backbone gave no logits to choose from");
     if (std::any_of(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); }))
-        throw Error(VLM_STATUS_INTERNAL, "the backbone's logits are not numbers");
+        throw Error(
+            VLM_STATUS_DATA_LOSS,
+            "the backbone's logits are not numbers (NaN): weights of the checkpoint are NaN or infinite, or too "
+            "large for the type that is computed in; compare the files with their source, or try --dtype f32");
     std::span<const float> scores = logits;
     if (options_.repetition_penalty != 1) {
         scores_.assign(logits.begin(), logits.end());
