@@ -3,6 +3,7 @@
  */
 #include "host/check/trial.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -18,6 +19,19 @@ namespace {
 constexpr size_t kReason = 512;
 
 }  // namespace
+
+bool take_rows(Outcome& outcome, const std::string& function, const GuardedTensor& tensor, int64_t made,
+               int64_t planned) {
+    if (made < 0 || made > planned) {
+        outcome.misshapen =
+            function + " made " + std::to_string(made) + " rows where " + std::to_string(planned) + " were planned";
+        return false;
+    }
+    const uint64_t row = tensor.bytes() / static_cast<uint64_t>(std::max<int64_t>(1, planned));
+    const auto rows = tensor.content(row * static_cast<uint64_t>(made));
+    outcome.bytes.insert(outcome.bytes.end(), rows.begin(), rows.end());
+    return true;
+}
 
 void Draw::fill(GuardedTensor& tensor, uint32_t dtype) {
     const bool wide = dtype == VLM_DTYPE_F32;

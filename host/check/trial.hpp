@@ -13,6 +13,7 @@
 
 #include "host/check/guarded.hpp"
 #include "host/check/subject.hpp"
+#include "host/pipeline/plugin_table.hpp"
 #include "host/services/run.hpp"
 #include "host/services/services.hpp"
 
@@ -69,6 +70,19 @@ class LoadedComponent {
     vlm_component* handle_ = nullptr;
     std::unique_ptr<WeightsService> weights_;
 };
+
+/** What a component says of itself. Throws RuleBroken when it says nothing. */
+template <typename Description, typename Table>
+Description describe(const Table& table, const LoadedComponent& component) {
+    auto description = abi_struct<Description>();
+    must(table.describe(component.get(), &description) == VLM_STATUS_OK, "describe failed");
+    return description;
+}
+
+/** Adds what `function` wrote into `tensor`, `made` of `planned` rows, to the bytes of `outcome`. More rows than
+ * planned are misshapen: false, and nothing is added. */
+bool take_rows(Outcome& outcome, const std::string& function, const GuardedTensor& tensor, int64_t made,
+               int64_t planned);
 
 /** What a component of `kind` is made from: the section of `options.checkpoint` with `options.options` over it, or
  * `options.options` alone. */

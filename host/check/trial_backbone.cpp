@@ -38,9 +38,7 @@ class BackboneTrial : public Trial {
           component_(table_.base, VLM_KIND_BACKBONE, options_, *device_) {
         must(table_.describe != nullptr && table_.plan != nullptr && table_.run != nullptr,
              "the table of vlm.backbone/1 lacks a function");
-        description_.struct_size = sizeof(description_);
-        description_.abi_version = VLM_ABI_VERSION;
-        must(table_.describe(component_.get(), &description_) == VLM_STATUS_OK, "describe failed");
+        description_ = describe<vlm_backbone_description>(table_, component_);
         must(description_.output_size > 0, "describes an output_size below 1");
         find_style();
     }
@@ -181,15 +179,8 @@ class BackboneTrial : public Trial {
             outcome.damage = "run wrote outside of 'row_of_output'";
         if (turn.visual && (!turn.visual->intact() || turn.visual->content(turn.visual->bytes()) != turn.before))
             outcome.damage = "run wrote into the visual tokens";
-        if (outcome.status != VLM_STATUS_OK || !turn.output) return;
-        const int64_t rows = turn.request.output_rows;
-        if (rows < 0 || rows > turn.planned) {
-            outcome.misshapen = "run made " + std::to_string(rows) + " output rows where " +
-                                std::to_string(turn.planned) + " were planned";
-            return;
-        }
-        const auto made = turn.output->content(static_cast<uint64_t>(rows * description_.output_size) * sizeof(float));
-        outcome.bytes.insert(outcome.bytes.end(), made.begin(), made.end());
+        if (outcome.status == VLM_STATUS_OK && turn.output)
+            take_rows(outcome, "run", *turn.output, turn.request.output_rows, turn.planned);
     }
 
     CheckOptions options_;

@@ -36,9 +36,7 @@ class ConnectorTrial : public Trial {
           component_(table_.base, VLM_KIND_CONNECTOR, options_, *device_) {
         must(table_.describe != nullptr && table_.plan != nullptr && table_.connect != nullptr,
              "the table of vlm.connector/1 lacks a function");
-        description_.struct_size = sizeof(description_);
-        description_.abi_version = VLM_ABI_VERSION;
-        must(table_.describe(component_.get(), &description_) == VLM_STATUS_OK, "describe failed");
+        description_ = describe<vlm_connector_description>(table_, component_);
         must(description_.output_size > 0, "describes an output_size below 1");
         width_ = description_.input_size > 0 ? description_.input_size : find_width();
     }
@@ -157,17 +155,10 @@ class ConnectorTrial : public Trial {
         if (item.features->content(item.features->bytes()) != item.before || !item.features->intact())
             outcome.damage = "connect wrote into its input 'features'";
         if (outcome.status != VLM_STATUS_OK) return;
-        if (item.output.rows < 0 || item.output.rows > item.plan.rows) {
-            outcome.misshapen = "connect made " + std::to_string(item.output.rows) + " rows where " +
-                                std::to_string(item.plan.rows) + " were planned";
-            return;
-        }
+        if (!take_rows(outcome, "connect", *item.tokens, item.output.rows, item.plan.rows)) return;
         if (item.output.rows != item.plan.rows)
             outcome.misshapen = "connect made " + std::to_string(item.output.rows) + " of " +
                                 std::to_string(item.plan.rows) + " planned rows, though nothing was reduced";
-        const uint64_t row = item.tokens->bytes() / static_cast<uint64_t>(std::max<int64_t>(1, item.plan.rows));
-        const auto rows = item.tokens->content(row * static_cast<uint64_t>(item.output.rows));
-        outcome.bytes.insert(outcome.bytes.end(), rows.begin(), rows.end());
     }
 
     CheckOptions options_;

@@ -30,9 +30,7 @@ class VisionTrial : public Trial {
         must(table_.describe != nullptr && table_.plan != nullptr && table_.preprocess != nullptr &&
                  table_.encode != nullptr,
              "the table of vlm.vision_encoder/1 lacks a function");
-        description_.struct_size = sizeof(description_);
-        description_.abi_version = VLM_ABI_VERSION;
-        must(table_.describe(component_.get(), &description_) == VLM_STATUS_OK, "describe failed");
+        description_ = describe<vlm_vision_description>(table_, component_);
         must(description_.hidden_size > 0, "describes a hidden_size below 1");
     }
 
@@ -131,17 +129,10 @@ class VisionTrial : public Trial {
             if (tensor != nullptr && !tensor->intact())
                 outcome.damage = std::string("encode wrote outside of '") + name + "'";
         if (outcome.status != VLM_STATUS_OK) return;
-        if (p.output.rows < 0 || p.output.rows > p.plan.feature_rows) {
-            outcome.misshapen = "encode made " + std::to_string(p.output.rows) + " rows where " +
-                                std::to_string(p.plan.feature_rows) + " were planned";
-            return;
-        }
+        if (!take_rows(outcome, "encode", *p.features, p.output.rows, p.plan.feature_rows)) return;
         if (p.output.rows != p.plan.feature_rows && p.output.reduced == 0)
             outcome.misshapen = "encode made " + std::to_string(p.output.rows) + " of " +
                                 std::to_string(p.plan.feature_rows) + " planned rows without a map of positions";
-        const uint64_t row = p.features->bytes() / static_cast<uint64_t>(std::max<int64_t>(1, p.plan.feature_rows));
-        const auto rows = p.features->content(row * static_cast<uint64_t>(p.output.rows));
-        outcome.bytes.insert(outcome.bytes.end(), rows.begin(), rows.end());
     }
 
     CheckOptions options_;
