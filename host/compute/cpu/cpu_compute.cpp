@@ -82,43 +82,7 @@ CpuCompute::CpuCompute(const CpuOptions& options) {
     table_.impl = state_.get();
     table_.device = {VLM_DEVICE_CPU, 0};
     table_.activation_dtype = VLM_DTYPE_F32;
-    table_.create = cpu::create;
-    table_.destroy = cpu::destroy;
-    table_.keep = cpu::keep;
-    table_.release = cpu::release;
-    table_.copy = cpu::copy;
-    table_.fill = cpu::fill;
-    table_.linear_pack = cpu::linear_pack;
-    table_.linear_release = cpu::linear_release;
-    table_.linear = cpu::linear;
-    table_.matmul = cpu::matmul;
-    table_.attention = cpu::attention;
-    table_.kv_create = cpu::kv_create;
-    table_.kv_destroy = cpu::kv_destroy;
-    table_.kv_length = cpu::kv_length;
-    table_.kv_truncate = cpu::kv_truncate;
-    table_.kv_bytes = cpu::kv_bytes;
-    table_.kv_token_bytes = cpu::kv_token_bytes;
-    table_.rope_table = cpu::rope_table;
-    table_.rope = cpu::rope;
-    table_.interpolate = cpu::interpolate;
-    table_.layer_norm = cpu::layer_norm;
-    table_.rms_norm = cpu::rms_norm;
-    table_.l2_normalize = cpu::l2_normalize;
-    table_.softmax = cpu::softmax;
-    table_.activation = cpu::activation;
-    table_.add = cpu::add;
-    table_.multiply = cpu::multiply;
-    table_.gather = cpu::gather;
-    table_.scatter_mean = cpu::scatter_mean;
-    table_.permute = cpu::permute;
-    table_.patches = cpu::patches;
-    table_.mean = cpu::mean;
-    table_.argmax = cpu::argmax;
-    table_.top_k = cpu::top_k;
-    table_.merge_map = cpu::merge_map;
-    table_.keep_map = cpu::keep_map;
-    table_.carry_map = cpu::carry_map;
+    cpu::fill_operations(table_);
 }
 
 CpuCompute::~CpuCompute() {

@@ -36,43 +36,7 @@ void fill_table(OpenDevice& device) {
     t.impl = &device.state;
     t.device = device.state.device;
     t.activation_dtype = device.state.options.activation_dtype;
-    t.create = create;
-    t.destroy = destroy;
-    t.keep = keep;
-    t.release = release;
-    t.copy = copy;
-    t.fill = fill;
-    t.linear_pack = linear_pack;
-    t.linear_release = linear_release;
-    t.linear = linear;
-    t.matmul = matmul;
-    t.attention = attention;
-    t.kv_create = kv_create;
-    t.kv_destroy = kv_destroy;
-    t.kv_length = kv_length;
-    t.kv_truncate = kv_truncate;
-    t.kv_bytes = kv_bytes;
-    t.rope_table = rope_table;
-    t.rope = rope;
-    t.interpolate = interpolate;
-    t.layer_norm = layer_norm;
-    t.rms_norm = rms_norm;
-    t.l2_normalize = l2_normalize;
-    t.softmax = softmax;
-    t.activation = activation;
-    t.add = add;
-    t.multiply = multiply;
-    t.gather = gather;
-    t.scatter_mean = scatter_mean;
-    t.permute = permute;
-    t.patches = patches;
-    t.mean = mean;
-    t.argmax = argmax;
-    t.top_k = top_k;
-    t.merge_map = merge_map;
-    t.keep_map = keep_map;
-    t.carry_map = carry_map;
-    t.kv_token_bytes = kv_token_bytes;
+    fill_operations(t);
 }
 
 void say(const std::string& text, char* message, uint64_t size) noexcept {
