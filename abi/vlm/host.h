@@ -51,7 +51,7 @@ VLM_EXPORT const char* vlm_status_name(vlm_status status);
 /** Receives log messages; `level` is VLM_LOG_* of context.h. Called from any thread, one at a time. It must not call
  * this library. */
 typedef void (*vlm_log_fn)(void* user, int32_t level, const char* source, const char* message);
-/** Receives progress of loading: parts of the pipeline `done` of `total`, first with 0, last with all. */
+/** Receives progress of loading: bytes of the checkpoint's weights `done` of `total`, first with 0, last with all. */
 typedef void (*vlm_progress_fn)(void* user, uint64_t done, uint64_t total);
 /** Receives text while it is generated: complete UTF-8 characters, not NUL-terminated. Returning 0 stops the answer,
  * which then ends as if a stop string had come; after that it is not called again for this answer. */

@@ -51,6 +51,7 @@ class Tensor {
     int64_t elements() const { return element_count(shape_); }
     uint32_t dtype() const { return dtype_; }
     bool on_cpu() const { return device_.device_type == VLM_DEVICE_CPU; }
+    const vlm_device& device() const { return device_; }
 
     /** The first `rows` entries of dimension 0, sharing the memory. */
     Tensor first_rows(int64_t rows) const;

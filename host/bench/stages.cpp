@@ -35,6 +35,9 @@ StageBench::StageBench(const Pipeline& pipeline, Image image, const Listeners& l
         throw failed_precondition(
             "stages are measured without token reducers; measure whole answers, or take the reducers out of the "
             "manifest");
+    if (!pipeline.devices().one())
+        throw failed_precondition("stages are measured on one device, and this manifest has several (" +
+                                  pipeline.devices().description() + "); measure whole answers, or give --device");
     plan_ = pipeline.encoder().plan(image_.width, image_.height);
 }
 

@@ -61,7 +61,7 @@ AuditTrail::AuditTrail(const Pipeline& pipeline) {
         weights.push_back({{"file", file.name()}, {"sha256", file.sha256()}});
 
     shared_ = {{"host", {{"version", VLM_HOST_VERSION}, {"abi", VLM_ABI_VERSION}}},
-               {"device", pipeline.device().description()},
+               {"device", pipeline.devices().description()},
                {"manifest", manifest_record(manifest)},
                {"weights", weights},
                {"plugins", plugins},

@@ -78,7 +78,7 @@ int bench_answers(const po::variables_map& values) {
             writer.begin_object().member("min", s.min()).member("median", s.median());
             writer.member("max", s.max()).end_object();
         };
-        writer.begin_object().member("device", pipeline->device().description()).member("runs", runs);
+        writer.begin_object().member("device", pipeline->devices().description()).member("runs", runs);
         writer.key("ms").begin_object();
         for (const auto& [name, s] : series) {
             writer.key(name);
@@ -95,7 +95,7 @@ int bench_answers(const po::variables_map& values) {
         std::printf("%s\n", writer.take().c_str());
         return kSuccess;
     }
-    std::printf("%s, %d runs\n  %-14s %10s %10s %10s\n", pipeline->device().description().c_str(), runs, "", "min",
+    std::printf("%s, %d runs\n  %-14s %10s %10s %10s\n", pipeline->devices().description().c_str(), runs, "", "min",
                 "median", "max");
     for (const auto& [name, s] : series)
         std::printf("  %-14s %10.2f %10.2f %10.2f ms\n", name.c_str(), s.min(), s.median(), s.max());

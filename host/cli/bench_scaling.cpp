@@ -57,7 +57,7 @@ int bench_scaling(const po::variables_map& values) {
     listeners.cancelled = &interrupted();
     Tables tables(values.contains("json"));
     const bool people = !values.contains("json");
-    if (people) std::printf("%s on %s\n", subject.name.c_str(), pipeline->device().description().c_str());
+    if (people) std::printf("%s on %s\n", subject.name.c_str(), pipeline->devices().description().c_str());
 
     const Image page = bench_image(values, subject.manifest);
     bench::StageBench bench(*pipeline, page, listeners);

@@ -49,9 +49,9 @@ int bench_serve(const po::variables_map& values) {
         std::fflush(stdout);
     };
     json::Writer hello;
-    hello.begin_object().member("name", "vlmhost").member("device", pipeline->device().description());
+    hello.begin_object().member("name", "vlmhost").member("device", pipeline->devices().description());
     hello.member("threads", ThreadPool::global().threads());
-    hello.member("weights", pipeline->device().counters().weight_bytes);
+    hello.member("weights", pipeline->devices().counters().weight_bytes);
     answer(hello);
     for (std::string line; std::getline(std::cin, line);) {
         const auto request = json::Document::from_text(line, "request");

@@ -59,7 +59,7 @@ int bench_stages(const Arguments& arguments, const po::variables_map& values) {
     const auto loading = Clock::now();
     const auto pipeline = open_pipeline(values, subject.manifest);
     report.load_ms.add(since_ms(loading));
-    report.device = pipeline->device().description();
+    report.device = pipeline->devices().description();
     report.threads = ThreadPool::global().threads();
 
     bench::StageBench bench(*pipeline, page, listeners());
@@ -69,7 +69,7 @@ int bench_stages(const Arguments& arguments, const po::variables_map& values) {
     options.decode_steps = values["decode-steps"].as<int64_t>();
     options.batches = number_list("batches", values["batches"].as<std::string>());
     report.stages = bench::measure_stages(bench, options, tell);
-    const DeviceCounters counters = pipeline->device().counters();
+    const DeviceCounters counters = pipeline->devices().counters();
     report.weight_bytes = counters.weight_bytes;
     report.checkpoint_bytes = static_cast<int64_t>(pipeline->checkpoint().weights()->total_bytes());
     report.scratch_bytes = counters.peak_scratch_bytes;

@@ -63,7 +63,7 @@ int bench_sweep(const po::variables_map& values) {
     if (values.contains("json"))
         std::printf("%s\n", curve.c_str());
     else
-        std::printf("%s, %s, best of %d rounds\n\n%s", subject.name.c_str(), pipeline->device().description().c_str(),
+        std::printf("%s, %s, best of %d rounds\n\n%s", subject.name.c_str(), pipeline->devices().description().c_str(),
                     options.runs, bench::curve_table(points).c_str());
     return kSuccess;
 }

@@ -54,7 +54,7 @@ po::options_description pipeline_options() {
     add("model", po::value<std::string>(),
         "checkpoint folder as downloaded (config.json, *.safetensors, tokenizer.json); with --manifest, instead of the "
         "folder that it names");
-    add("device", po::value<std::string>(), "cpu, cuda or cuda:N");
+    add("device", po::value<std::string>(), "cpu, cuda or cuda:N, for all stages");
     add("dtype", po::value<std::string>(), "f32 (reference numbers), bf16, or auto");
     add("weights", po::value<std::string>(), "f32, f16, bf16, int8, int4 or auto");
     add("weights-of", po::value<std::vector<std::string>>()->composing(),
@@ -102,7 +102,10 @@ Manifest manifest_from(const po::variables_map& options) {
 
 void apply_options(const po::variables_map& options, Manifest& manifest) {
     if (options.contains("model")) manifest.model = options["model"].as<std::string>();
-    if (options.contains("device")) manifest.device = options["device"].as<std::string>();
+    if (options.contains("device")) {
+        manifest.device = options["device"].as<std::string>();
+        for (auto* stage : {&manifest.vision_encoder, &manifest.connector, &manifest.backbone}) stage->device.clear();
+    }
     if (options.contains("dtype")) manifest.dtype = options["dtype"].as<std::string>();
     if (options.contains("weights")) manifest.weights = options["weights"].as<std::string>();
     if (options.contains("kv")) manifest.kv = options["kv"].as<std::string>();
@@ -136,7 +139,7 @@ std::unique_ptr<Pipeline> open_pipeline(const po::variables_map& options, Manife
         for (const auto& path : options["plugin-path"].as<std::vector<std::string>>())
             open.plugin_folders.emplace_back(path);
     open.listeners.cancelled = &interrupted();
-    ProgressBar bar("loading");
+    ProgressBar bar("loading", ProgressBar::kBytes);
     open.listeners.progress = [&](uint64_t done, uint64_t total) { bar.update(done, total); };
     return Pipeline::open(std::move(manifest), open);
 }

@@ -57,7 +57,7 @@ class Quality {
                                          "; give fewer images or a smaller --new-tokens");
             bar.update(reference_.size(), files_.size());
         }
-        return pipeline->device().counters().weight_bytes;
+        return pipeline->devices().counters().weight_bytes;
     }
 
     /** The same answers by another model; `each` is called with every image's difference. */
@@ -209,8 +209,8 @@ int quality_command(const Arguments& arguments) {
             report.images.push_back(d);
             report.total.add(d);
         });
-        report.device = pipeline->device().description();
-        report.bytes = pipeline->device().counters().weight_bytes;
+        report.device = pipeline->devices().description();
+        report.bytes = pipeline->devices().counters().weight_bytes;
         layers = pipeline->device().packed_layers();
     }
     if (report.total.positions == 0)

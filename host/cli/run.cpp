@@ -51,18 +51,22 @@ GenerationOptions generation_options(const po::variables_map& values, Generation
 
 void print_plan(const Pipeline& pipeline, const FirstQuestion& question) {
     const MemoryPlan plan = pipeline.plan(question);
-    const auto line = [](const char* what, const Plugin& plugin) {
-        std::printf("  %-15s %s %s (%s)%s\n", what, plugin.id().c_str(), plugin.version().c_str(),
-                    plugin.path().c_str(), plugin.isolated() ? ", isolated" : "");
+    const StageDevices& devices = pipeline.devices();
+    const auto line = [](const char* what, const Plugin& plugin, const std::string& place = {}) {
+        std::printf("  %-15s %s %s (%s)%s%s\n", what, plugin.id().c_str(), plugin.version().c_str(),
+                    plugin.path().c_str(), plugin.isolated() ? ", isolated" : "", place.c_str());
+    };
+    const auto stage = [&](const char* what, const Plugin& plugin, StageKind kind) {
+        line(what, plugin, devices.one() ? "" : " on " + devices.name_of(kind));
     };
     std::printf("plan for");
     for (size_t i = 0; i < question.images.size(); ++i)
         std::printf("%s %d x %d", i > 0 ? "," : "", question.images[i].width, question.images[i].height);
-    std::printf(" pixels on %s\n", pipeline.device().description().c_str());
-    line("vision encoder", pipeline.encoder().plugin());
+    std::printf(" pixels on %s\n", devices.description().c_str());
+    stage("vision encoder", pipeline.encoder().plugin(), StageKind::vision_encoder);
     for (const auto& reducer : pipeline.reducers()) line("token reducer", reducer->plugin());
-    line("connector", pipeline.connector().plugin());
-    line("backbone", pipeline.backbone().plugin());
+    stage("connector", pipeline.connector().plugin(), StageKind::connector);
+    stage("backbone", pipeline.backbone().plugin(), StageKind::backbone);
     for (const auto& post : pipeline.post_processors()) line("post-processor", post->plugin());
     std::printf("  visual tokens   %lld\n  context         %lld tokens", static_cast<long long>(plan.visual_tokens),
                 static_cast<long long>(plan.context_tokens));
@@ -73,6 +77,12 @@ void print_plan(const Pipeline& pipeline, const FirstQuestion& question) {
         bytes_text(plan.weight_bytes).c_str(), bytes_text(plan.kv_bytes).c_str(),
         bytes_text(plan.activation_bytes).c_str(), bytes_text(plan.image_bytes).c_str(),
         bytes_text(plan.total()).c_str());
+    if (!devices.one())
+        for (const auto& share : plan.devices)
+            std::printf("  %-15s %s: weights %s, KV cache %s, activations %s, images %s\n",
+                        ("on " + share.device).c_str(), bytes_text(share.total()).c_str(),
+                        bytes_text(share.weight_bytes).c_str(), bytes_text(share.kv_bytes).c_str(),
+                        bytes_text(share.activation_bytes).c_str(), bytes_text(share.image_bytes).c_str());
     pipeline.check_plan(plan);
 }
 

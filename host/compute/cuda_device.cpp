@@ -71,7 +71,11 @@ class CudaDevice final : public Device {
         gpu_->get().counters(gpu_->get().impl, &theirs);
         return {theirs.flops, theirs.weight_bytes, theirs.peak_bytes, theirs.synchronizations};
     }
-    void begin_stage(LoadingStage stage) override { gpu_->get().begin_stage(gpu_->get().impl, stage.name.c_str()); }
+    void begin_stage(LoadingStage stage) override {
+        stage_ = std::move(stage);
+        const auto loaded = [](void* self, uint64_t bytes) { static_cast<CudaDevice*>(self)->stage_.loaded(bytes); };
+        gpu_->get().begin_stage(gpu_->get().impl, stage_.name.c_str(), stage_.loaded ? +loaded : nullptr, this);
+    }
     MemoryLimit memory_left() const override {
         int64_t free = 0, total = 0;
         if (gpu_->get().memory(gpu_->get().impl, &free, &total) != VLM_STATUS_OK) return {};
@@ -83,6 +87,7 @@ class CudaDevice final : public Device {
   private:
     std::shared_ptr<OpenGpu> gpu_;
     double weight_bytes_;
+    LoadingStage stage_;
     Allocator allocator_;
 };
 

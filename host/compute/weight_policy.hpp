@@ -33,6 +33,9 @@ struct LoadingStage {
     /** Gives back memory of the source that has been packed; NULL: none can be given back. Bytes that are not the
      * source's are left alone. */
     std::function<void(const void* begin, uint64_t bytes)> release;
+    /** Hears of source bytes that have become packed weights or kept tensors (on a GPU: that are on their way there),
+     * in the thread that loads; NULL: nobody wants to know. */
+    std::function<void(uint64_t bytes)> loaded = {};
 };
 
 /** A layer as it was packed. */

@@ -174,26 +174,28 @@ class Walk {
     Walk& operator=(const Walk&) = delete;
 
     void run(const NamedImage& image) {
-        Run run(pipeline_.device().compute(), &listeners_, &hooks_, pipeline_.device().stream());
+        Run run(device().compute(), &listeners_, &hooks_, device().stream());
         run_ = &run;
         const auto& encoder = pipeline_.encoder();
         const std::vector<VisionEncoder::Plan> plans = {encoder.plan(image.image.width, image.image.height)};
         const std::vector<Tensor> pixels = {encoder.preprocess(run, image.image, image.name, plans.front())};
         try {
-            encoder.encode(run, pixels, plans, pipeline_.device().allocator());
+            encoder.encode(run, pixels, plans, device().allocator());
         } catch (...) {
-            pipeline_.device().end_run(run.context(VLM_ABI_VERSION));
+            device().end_run(run.context(VLM_ABI_VERSION));
             // What happened at the hook says more than what the encoder made of it.
             if (failure_) std::rethrow_exception(failure_);
             throw;
         }
-        pipeline_.device().end_run(run.context(VLM_ABI_VERSION));
+        device().end_run(run.context(VLM_ABI_VERSION));
     }
 
     int32_t layers_seen() const { return next_layer_; }
     int64_t tokens() const { return tokens_; }
 
   private:
+    Device& device() const { return pipeline_.devices().of(StageKind::vision_encoder); }
+
     const vlm_token_map* reduce(const vlm_token_view& view) {
         if (view.layer != next_layer_)
             throw failed_precondition(pipeline_.encoder().plugin().id() +
@@ -205,7 +207,7 @@ class Walk {
         const double threshold = choice_(view.layer, proposals);
         const int64_t most = tokens_ / 2;
         if (threshold >= 1 || most == 0) return nullptr;
-        groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, pipeline_.device().allocator());
+        groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, device().allocator());
         map_ = abi_struct<vlm_token_map>();
         map_.groups = groups_.abi();
         const auto& compute = run_->compute();
@@ -220,7 +222,7 @@ class Walk {
     }
 
     Tensor on_device(const Tensor& tensor) {
-        Tensor copy(tensor.dtype(), tensor.shape(), pipeline_.device().allocator());
+        Tensor copy(tensor.dtype(), tensor.shape(), device().allocator());
         if (copy.on_cpu()) return tensor;
         const auto& compute = run_->compute();
         run_->check(compute.copy(&compute, run_->context(VLM_ABI_VERSION), tensor.abi(), copy.abi()),

@@ -10,14 +10,14 @@
 namespace vlm {
 
 HookService::HookService(const std::vector<std::unique_ptr<TokenReducer>>& reducers, const Allocator& device)
-    : device_(device) {
+    : place_{nullptr, device} {
     for (const auto& reducer : reducers) reducers_.push_back(reducer.get());
     abi_ = abi_struct<vlm_hooks>();
     abi_.host = this;
     abi_.needs = [](void* host, uint32_t site, int32_t layer, int32_t layers) -> uint32_t {
         auto& self = *static_cast<HookService*>(host);
         try {
-            return self.run_ != nullptr ? self.needs(*self.run_, site, layer, layers) : 0;
+            return self.place_.run != nullptr ? self.needs(*self.place_.run, site, layer, layers) : 0;
         } catch (const Error& error) {
             // No way to say so here; asked for tokens, the owner comes to `reduce`, which has one.
             self.failure_ = error;
@@ -27,10 +27,10 @@ HookService::HookService(const std::vector<std::unique_ptr<TokenReducer>>& reduc
     abi_.reduce = [](void* host, const vlm_run_context* run, const vlm_token_view* view,
                      const vlm_token_map** map) -> vlm_status {
         auto& self = *static_cast<HookService*>(host);
-        if (view == nullptr || map == nullptr || self.run_ == nullptr) return VLM_STATUS_INVALID_ARGUMENT;
+        if (view == nullptr || map == nullptr || self.place_.run == nullptr) return VLM_STATUS_INVALID_ARGUMENT;
         try {
             if (const auto failure = std::exchange(self.failure_, std::nullopt)) throw Error(*failure);
-            *map = self.reduce(*self.run_, *view);
+            *map = self.reduce(*self.place_.run, *view);
             return VLM_STATUS_OK;
         } catch (const Error& error) {
             run->error(run->host, error.code(), error.what());
@@ -60,7 +60,7 @@ const vlm_token_map* HookService::reduce(Run& run, const vlm_token_view& view) {
     auto* reducer = acting(run, view.site, view.layer, view.layers);
     if (reducer == nullptr || view.tokens <= 0) return nullptr;
     // Whoever applies the map follows these numbers: an isolated plugin must not be able to change them any more.
-    groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, reducer->plugin().isolated() ? Allocator::cpu() : device_);
+    groups_ = Tensor(VLM_DTYPE_I32, {view.tokens}, reducer->plugin().isolated() ? Allocator::cpu() : place_.memory);
     map_ = abi_struct<vlm_token_map>();
     map_.groups = groups_.abi();
     if (view.scores != nullptr && run.listeners() != nullptr && run.listeners()->tap) {

@@ -30,6 +30,12 @@ struct ReductionRecord {
 /** The reducers of a pipeline as one service. Made per run: it belongs to one thread. */
 class HookService {
   public:
+    /** Where reducers work: the run whose error sink they write to, and memory of its device. */
+    struct Place {
+        Run* run = nullptr;
+        Allocator memory;
+    };
+
     HookService(const std::vector<std::unique_ptr<TokenReducer>>& reducers, const Allocator& device);
     HookService(const HookService&) = delete;
     HookService& operator=(const HookService&) = delete;
@@ -37,8 +43,11 @@ class HookService {
     /** NULL without reducers, so that a hook costs one comparison. */
     const vlm_hooks* abi() const { return reducers_.empty() ? nullptr : &abi_; }
 
-    /** Binds the run whose error sink reducers write to. */
-    void bind(Run* run) { run_ = run; }
+    /** Binds the run whose error sink reducers write to, on the device that the service was made for. */
+    void bind(Run* run) { place_.run = run; }
+    /** Goes to a run on another device, for stages that compute there. */
+    void move_to(Place place) { place_ = std::move(place); }
+    const Place& place() const { return place_; }
 
     const std::vector<ReductionRecord>& records() const { return records_; }
 
@@ -52,9 +61,8 @@ class HookService {
     TokenReducer* acting(Run& run, uint32_t site, int32_t layer, int32_t layers) const;
 
     std::vector<TokenReducer*> reducers_;
-    Allocator device_;
+    Place place_;
     vlm_hooks abi_{};
-    Run* run_ = nullptr;
     std::optional<Error> failure_;  ///< Of `needs`, until somebody can be told.
     Tensor groups_;
     vlm_token_map map_{};

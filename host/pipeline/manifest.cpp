@@ -46,10 +46,11 @@ void read_isolate(StageManifest& stage, const json::Value& value) {
 }
 
 StageManifest read_stage(json::Value value, const std::filesystem::path& base) {
-    value.check_keys({"plugin", "options", "isolate"});
+    value.check_keys({"plugin", "options", "isolate", "device"});
     StageManifest stage;
     stage.given = true;
     stage.plugin = value.get_or("plugin", "");
+    stage.device = value.get_or("device", "");
     if (const auto isolate = value.find_set("isolate")) read_isolate(stage, *isolate);
     if (const auto options = value.find_set("options")) {
         if (!options->is_object()) throw options->error("must be an object");
@@ -65,6 +66,10 @@ std::vector<StageManifest> read_stages(json::Value pipeline, const char* key, co
     if (const auto list = pipeline.find_set(key))
         for (const auto& item : list->as_array()) {
             stages.push_back(read_stage(item, base));
+            if (const auto device = item.find_set("device"))
+                throw device->error(
+                    "only \"vision_encoder\", \"connector\" and \"backbone\" have a device of their "
+                    "own; reducers work where the tokens are, post-processors beside the backbone");
             if (stages.back().plugin.empty()) throw item.error("needs a \"plugin\": the id of the plugin to use");
         }
     return stages;

@@ -52,6 +52,7 @@ void check_generation(const GenerationOptions& options);
 struct StageManifest {
     std::string plugin;
     std::string options = "{}";  ///< JSON object.
+    std::string device;          ///< Of encoder, connector and backbone; empty: the manifest's.
     double protect = 0;          ///< Reducers: tokens with this share of pixels on edges must not be dropped; 0: off.
     bool given = false;
     bool isolate = false;       ///< In a process of its own; see host/isolate.
@@ -87,10 +88,10 @@ inline constexpr int64_t kMostThreads = 1024;
 
 /** A parsed manifest. */
 struct Manifest {
-    std::filesystem::path file;   ///< Where it was read; empty when made from a checkpoint.
-    std::filesystem::path model;  ///< Checkpoint folder, or empty.
-    std::string recipe;           ///< Recipe name, or empty: by model_type.
-    std::string device = "cpu";
+    std::filesystem::path file;                  ///< Where it was read; empty when made from a checkpoint.
+    std::filesystem::path model;                 ///< Checkpoint folder, or empty.
+    std::string recipe;                          ///< Recipe name, or empty: by model_type.
+    std::string device = "cpu";                  ///< Of stages that have none of their own.
     std::string dtype = "auto";                  ///< "f32", "bf16" or "auto".
     std::string weights = "auto";                ///< "f32", "f16", "bf16", "int8", "int4" or "auto": as dtype.
     std::string kv = "auto";                     ///< "f32", "bf16", "f16", "int8" or "auto": as dtype.

@@ -11,6 +11,7 @@
 
 #include "host/base/error.hpp"
 #include "host/base/memory_limit.hpp"
+#include "host/pipeline/loading_progress.hpp"
 #include "host/pipeline/pipeline.hpp"
 #include "host/pipeline/prompt.hpp"
 
@@ -30,15 +31,32 @@ std::string amount(int64_t bytes) {
     return text.data();
 }
 
-/** Matrices as the device packs them; vectors are kept in f32. */
-int64_t packed_bytes(const Pipeline& pipeline) {
-    const double element = pipeline.device().weight_element_bytes();
-    double bytes = 0;
-    for (const TensorView& tensor : pipeline.checkpoint().weights()->tensors()) {
-        const bool matrix = tensor.shape.size() > 1;
-        bytes += static_cast<double>(tensor.elements()) * (matrix ? element : static_cast<double>(kFloat));
+/** A part of the plan for every device, without numbers. */
+std::vector<MemoryShare> shares_of(const StageDevices& devices) {
+    std::vector<MemoryShare> shares;
+    for (const auto& device : devices.all()) {
+        shares.emplace_back();
+        shares.back().device = device.name;
     }
-    return std::llround(bytes);
+    return shares;
+}
+
+/** Matrices as the devices pack them; vectors are kept in f32. Weights that are loaded are as the devices say. */
+void add_weights(const Pipeline& pipeline, std::vector<MemoryShare>& shares) {
+    const StageDevices& devices = pipeline.devices();
+    if (devices.counters().weight_bytes > 0) {
+        for (size_t i = 0; i < shares.size(); ++i)
+            shares[i].weight_bytes = devices.all()[i].device->counters().weight_bytes;
+        return;
+    }
+    std::vector<double> bytes(shares.size());
+    for (const TensorView& tensor : pipeline.checkpoint().weights()->tensors()) {
+        const size_t place = devices.one() ? 0 : devices.index_of(stage_of(pipeline.recipe(), tensor.name));
+        const double element = devices.all()[place].device->weight_element_bytes();
+        const bool matrix = tensor.shape.size() > 1;
+        bytes[place] += static_cast<double>(tensor.elements()) * (matrix ? element : static_cast<double>(kFloat));
+    }
+    for (size_t i = 0; i < shares.size(); ++i) shares[i].weight_bytes = std::llround(bytes[i]);
 }
 
 /** The images as the vision encoder gets them. How many rows of text a page has is not known before it is cut: a page
@@ -87,10 +105,17 @@ int64_t backbone_workspace(const vlm_backbone_description& text, int64_t tokens,
 
 }  // namespace
 
+std::string MemoryPlan::text(const MemoryShare& share) const {
+    return amount(share.total()) + " of memory (weights " + amount(share.weight_bytes) + ", KV cache " +
+           amount(share.kv_bytes) + " for " + std::to_string(sequences) + " x " + std::to_string(context_tokens) +
+           " tokens, activations " + amount(share.activation_bytes) + ", images " + amount(share.image_bytes) + ")";
+}
+
 std::string MemoryPlan::text() const {
-    return amount(total()) + " of memory (weights " + amount(weight_bytes) + ", KV cache " + amount(kv_bytes) +
-           " for " + std::to_string(sequences) + " x " + std::to_string(context_tokens) + " tokens, activations " +
-           amount(activation_bytes) + ", images " + amount(image_bytes) + ")";
+    std::string all = text(*this);
+    if (devices.size() > 1)
+        for (const auto& share : devices) all += ", on " + share.device + " " + amount(share.total());
+    return all;
 }
 
 MemoryPlan plan_memory(const Pipeline& pipeline, const PlannedQuestion& question) {
@@ -98,23 +123,34 @@ MemoryPlan plan_memory(const Pipeline& pipeline, const PlannedQuestion& question
     const auto& text = pipeline.backbone().description();
     const auto images = encoded_images(manifest.image, question);
     MemoryPlan plan;
+    plan.devices = shares_of(pipeline.devices());
+    const auto share = [&](StageKind kind) -> MemoryShare& {
+        return plan.devices[pipeline.devices().index_of(stage_name(kind))];
+    };
+    const auto needs = [&](StageKind kind, int64_t bytes) {
+        share(kind).activation_bytes = std::max(share(kind).activation_bytes, bytes);
+    };
     std::vector<TokenLayout> layouts;
-    int64_t encoding = 0, connecting = 0;
+    int64_t encoding = 0;
     for (const ImageSize& size : images) {
         const auto vision = pipeline.encoder().plan(size.width, size.height);
         const auto connect = pipeline.connector().plan(vision.layout, size.width, size.height);
         encoding += vision.workspace_bytes;
-        connecting = std::max(connecting, connect.workspace_bytes);
+        needs(StageKind::connector, connect.workspace_bytes);
         plan.visual_tokens =
             manifest.image.split_rows ? std::max(plan.visual_tokens, connect.rows) : plan.visual_tokens + connect.rows;
-        // 8-bit RGB, pixel values, features with their map, visual tokens.
-        plan.image_bytes += int64_t{3} * size.width * size.height + element_count(vision.pixel_shape) * kFloat +
-                            vision.feature_rows * (pipeline.encoder().description().hidden_size + 2) * kFloat +
-                            connect.rows * pipeline.connector().description().output_size * kFloat;
+        // 8-bit RGB, pixel values, features with their map; visual tokens.
+        share(StageKind::vision_encoder).image_bytes +=
+            int64_t{3} * size.width * size.height + element_count(vision.pixel_shape) * kFloat +
+            vision.feature_rows * (pipeline.encoder().description().hidden_size + 2) * kFloat;
+        share(StageKind::backbone).image_bytes +=
+            connect.rows * pipeline.connector().description().output_size * kFloat;
         layouts.push_back(connect.layout);
     }
+    needs(StageKind::vision_encoder, encoding);
     if (manifest.image.split_rows && !question.images_are_rows)
-        for (const ImageSize& page : question.images) plan.image_bytes += int64_t{3} * page.width * page.height;
+        for (const ImageSize& page : question.images)
+            share(StageKind::vision_encoder).image_bytes += int64_t{3} * page.width * page.height;
     plan.prompt_tokens = count_prompt(pipeline, question, layouts);
     const auto parts = static_cast<int64_t>(images.size());
     plan.sequences = manifest.image.split_rows ? std::clamp<int64_t>(parts, 1, manifest.batch) : 1;
@@ -123,11 +159,15 @@ MemoryPlan plan_memory(const Pipeline& pipeline, const PlannedQuestion& question
         plan.context_tokens = std::min(plan.context_tokens, std::max(plan.prompt_tokens, text.max_positions));
     if (manifest.max_context > 0) plan.context_tokens = manifest.max_context;
     if (text.output == VLM_OUTPUT_LOGITS)
-        plan.kv_bytes = plan.context_tokens * text.kv_bytes_per_token * plan.sequences;
-    const int64_t loaded = pipeline.device().counters().weight_bytes;
-    plan.weight_bytes = loaded > 0 ? loaded : packed_bytes(pipeline);
-    plan.activation_bytes =
-        std::max({encoding, connecting, backbone_workspace(text, plan.prompt_tokens * plan.sequences, plan.sequences)});
+        share(StageKind::backbone).kv_bytes = plan.context_tokens * text.kv_bytes_per_token * plan.sequences;
+    needs(StageKind::backbone, backbone_workspace(text, plan.prompt_tokens * plan.sequences, plan.sequences));
+    add_weights(pipeline, plan.devices);
+    for (const auto& one : plan.devices) {
+        plan.weight_bytes += one.weight_bytes;
+        plan.kv_bytes += one.kv_bytes;
+        plan.activation_bytes += one.activation_bytes;
+        plan.image_bytes += one.image_bytes;
+    }
     return plan;
 }
 
@@ -155,12 +195,17 @@ void check_memory(const Pipeline& pipeline, const MemoryPlan& plan, bool loaded)
         throw resource_exhausted("the plan is " + plan.text() + ", and memory_limit_mb allows " +
                                  amount(*limit * kMega) + kAdvice);
     }
-    const bool own = pipeline.device().compute()->device.device_type == VLM_DEVICE_CPU;
-    const int64_t missing = loaded ? plan.total() - plan.weight_bytes : plan.total();
-    const MemoryLimit left = own ? available_memory() : pipeline.device().memory_left();
-    if (missing <= left.bytes) return;
-    throw resource_exhausted("the plan is " + plan.text() + (loaded ? ", of which the weights are loaded" : "") +
-                             ", and " + amount(left.bytes) + " are left according to " + left.source + kAdvice);
+    for (size_t i = 0; i < plan.devices.size(); ++i) {
+        const MemoryShare& share = plan.devices[i];
+        const Device& device = *pipeline.devices().all()[i].device;
+        const int64_t missing = loaded ? share.total() - share.weight_bytes : share.total();
+        const MemoryLimit left =
+            device.compute()->device.device_type == VLM_DEVICE_CPU ? available_memory() : device.memory_left();
+        if (missing <= left.bytes) continue;
+        throw resource_exhausted("the plan " + (plan.devices.size() > 1 ? "for " + share.device + " " : std::string()) +
+                                 "is " + plan.text(share) + (loaded ? ", of which the weights are loaded" : "") +
+                                 ", and " + amount(left.bytes) + " are left according to " + left.source + kAdvice);
+    }
 }
 
 }  // namespace vlm

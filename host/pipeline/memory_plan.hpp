@@ -28,19 +28,27 @@ struct PlannedQuestion {
     int64_t max_new_tokens = 256;
 };
 
-/** What memory a pipeline will take; `vlmhost --plan` prints it. Bytes. */
-struct MemoryPlan {
+/** Bytes, of one device or of all. */
+struct MemoryShare {
+    std::string device;            ///< "cpu", "cuda:0"; empty: all together.
     int64_t weight_bytes = 0;      ///< Packed weights.
     int64_t kv_bytes = 0;          ///< KV caches at the planned context length.
     int64_t activation_bytes = 0;  ///< Largest scratch and activations of any stage.
     int64_t image_bytes = 0;       ///< Pixels, features and visual tokens.
-    int64_t context_tokens = 0;    ///< Planned context length.
-    int64_t prompt_tokens = 0;     ///< Text and visual tokens in front of an answer; 0 while the prompt is not known.
-    int64_t visual_tokens = 0;     ///< Visual tokens of one sequence.
-    int64_t sequences = 0;         ///< That run together.
     int64_t total() const { return weight_bytes + kv_bytes + activation_bytes + image_bytes; }
-    /** "weights 1.5 GB, KV cache …", for messages. */
+};
+
+/** What memory a pipeline will take; `vlmhost --plan` prints it. The numbers are the sums of `devices`. */
+struct MemoryPlan : MemoryShare {
+    std::vector<MemoryShare> devices;  ///< In the order of StageDevices::all().
+    int64_t context_tokens = 0;        ///< Planned context length.
+    int64_t prompt_tokens = 0;  ///< Text and visual tokens in front of an answer; 0 while the prompt is not known.
+    int64_t visual_tokens = 0;  ///< Visual tokens of one sequence.
+    int64_t sequences = 0;      ///< That run together.
+    /** "4.2 GB of memory (weights 1.5 GB, KV cache …)", for messages; with several devices also each one's part. */
     std::string text() const;
+    /** The same of one device. */
+    std::string text(const MemoryShare& share) const;
 };
 
 /** Plans a question. Weights that are loaded are counted as the device says, others by their shapes.
@@ -54,8 +62,8 @@ int64_t context_limit(const Pipeline& pipeline, int64_t needed);
 /** @throws Error RESOURCE_EXHAUSTED when `prompt_tokens` are more than the context holds. */
 void check_context(const Pipeline& pipeline, int64_t prompt_tokens);
 
-/** Refuses a plan that is beyond the manifest's memory_limit_mb, or without one, beyond what the machine has left, or
- * the device where it has memory of its own.
+/** Refuses a plan that is beyond the manifest's memory_limit_mb, or without one, whose part for a device is beyond what
+ * that device has left, or the machine for the CPU.
  *  @param loaded  The weights are in memory already.
  *  @throws Error RESOURCE_EXHAUSTED with the plan's numbers and what to do. */
 void check_memory(const Pipeline& pipeline, const MemoryPlan& plan, bool loaded);

@@ -13,7 +13,6 @@
 #include "host/pipeline/prompt.hpp"
 #include "host/pipeline/template.hpp"
 #include "host/plugin/registry.hpp"
-#include "host/weights/packed_cache.hpp"
 
 namespace vlm {
 namespace {
@@ -129,9 +128,8 @@ std::unique_ptr<Pipeline> Pipeline::open(Manifest manifest, const OpenOptions& o
     pipeline->prepare_isolation(options);
     pipeline->create_stages(options);
     if (pipeline->manifest_.budget.given()) check_budget_fits(pipeline->budget_, *pipeline);
-    pipeline->device_ =
-        options.device ? options.device : open_device(pipeline->manifest_.device, pipeline->device_options());
-    if (pipeline->arena_) pipeline->device_ = isolate::share_tensors(pipeline->device_, pipeline->arena_);
+    pipeline->open_devices(options);
+    pipeline->check_devices();
     pipeline->check_types();
     if (options.load_weights) {
         const MemoryPlan plan = options.encoder_only ? MemoryPlan{} : pipeline->plan(options.first);
@@ -161,11 +159,31 @@ void Pipeline::prepare_isolation(const OpenOptions& options) {
         throw failed_precondition(
             "an isolated plugin computes in a process of its own, which cannot use the device that this command brings "
             "along; take \"isolate\" out of the manifest");
-    if (m.device != "cpu")
-        throw failed_precondition("\"isolate\" works on the CPU only, and the device is '" + m.device +
-                                  "': memory of a GPU is not shared with other processes; take \"isolate\" away, or "
-                                  "compute on the CPU");
+    for (const std::string& device : stage_device_names(m))
+        if (device != "cpu")
+            throw failed_precondition("\"isolate\" works on the CPU only, and the device is '" + device +
+                                      "': memory of a GPU is not shared with other processes; take \"isolate\" away, "
+                                      "or compute on the CPU");
     arena_ = isolate::SharedArena::create();
+}
+
+void Pipeline::open_devices(const OpenOptions& options) {
+    if (options.device) {
+        devices_ = StageDevices({canonical_device(manifest_.device), options.device});
+        return;
+    }
+    devices_ = StageDevices(stage_device_names(manifest_), device_options());
+    // Isolated plugins are on the CPU, and so is everything beside them.
+    if (arena_) devices_ = StageDevices({"cpu", isolate::share_tensors(devices_.all().front().device, arena_)});
+}
+
+void Pipeline::check_devices() const {
+    const auto check = [&](const Plugin& plugin, StageKind kind) {
+        check_runs_on(plugin.id(), plugin.capabilities(), devices_.name_of(kind));
+    };
+    check(encoder_->plugin(), StageKind::vision_encoder);
+    check(connector_->plugin(), StageKind::connector);
+    check(backbone_->plugin(), StageKind::backbone);
 }
 
 void Pipeline::create_stages(const OpenOptions& options) {
@@ -227,7 +245,7 @@ void Pipeline::check_reducers() const {
     const auto& text = backbone_->description();
     // A reducer must find its site, and no two may act at one place.
     const Listeners quiet;
-    Run run(device_->compute(), &quiet, nullptr, device_->stream());
+    Run run(device().compute(), &quiet, nullptr, device().stream());
     const uint32_t host_sites = 1u << VLM_SITE_ENCODER_OUTPUT | 1u << VLM_SITE_CONNECTOR_OUTPUT;
     for (const auto& reducer : reducers_) {
         bool acts = false;
@@ -257,7 +275,29 @@ void Pipeline::check_reducers() const {
         }
         if (!acts)
             throw failed_precondition(reducer->plugin().id() + " acts at no site with these settings; remove it");
+        device_of(*reducer);
     }
+}
+
+Device& Pipeline::device_of(const TokenReducer& reducer) const {
+    const Listeners quiet;
+    Run run(device().compute(), &quiet, nullptr, device().stream());
+    Device* found = nullptr;
+    for (uint32_t site = VLM_SITE_ENCODER_LAYER; site <= VLM_SITE_BACKBONE_LAYER; ++site) {
+        const bool text = site == VLM_SITE_BACKBONE_LAYER;
+        if (reducer.needs(run, site, -1, text ? backbone_->description().layers : encoder_->description().layers) == 0)
+            continue;
+        Device& device = devices_.of(text                                ? StageKind::backbone
+                                     : site == VLM_SITE_CONNECTOR_OUTPUT ? StageKind::connector
+                                                                         : StageKind::vision_encoder);
+        if (found != nullptr && found != &device)
+            throw failed_precondition(
+                reducer.plugin().id() +
+                " works in stages that are on different devices; put those on one device, or name "
+                "the reducer twice with settings for one of them each");
+        found = &device;
+    }
+    return found != nullptr ? *found : device();
 }
 
 void Pipeline::replace_reducers(std::vector<StageManifest> reducers) {
@@ -272,8 +312,9 @@ void Pipeline::replace_reducers(std::vector<StageManifest> reducers) {
     try {
         check_reducers();
         const Listeners quiet;
-        Run run(device_->compute(), &quiet, nullptr, device_->stream());
         for (auto& reducer : reducers_) {
+            Device& place = device_of(*reducer);
+            Run run(place.compute(), &quiet, nullptr, place.stream());
             weights_.push_back(std::make_unique<WeightsService>(checkpoint_->weights(), std::vector<std::string>{""},
                                                                 checkpoint_->folder().string()));
             reducer->load(run, weights_.back()->abi());
@@ -283,75 +324,6 @@ void Pipeline::replace_reducers(std::vector<StageManifest> reducers) {
         throw;
     }
     manifest_.token_reducers = std::move(reducers);
-}
-
-std::shared_ptr<PackedCache> Pipeline::open_packed_cache(const WeightStore& store) const {
-    // Below this, packing takes less time than looking for a file.
-    constexpr uint64_t kWorthwhile = uint64_t{64} << 20;
-    const auto folder = packed_cache_folder(manifest_.packed_cache, checkpoint_->folder());
-    std::string layout = device_->packing();
-    // Isolated plugins pack in their own processes, which may not write files.
-    if (arena_ || folder.empty() || layout.empty() || store.total_bytes() < kWorthwhile) return nullptr;
-    // Plugins decide which tensors become which layers, by configuration and options.
-    const auto add_plugin = [&](const Plugin& plugin) {
-        std::error_code ignored;
-        layout += "\n" + plugin.id() + " " + plugin.version() + " " +
-                  std::to_string(std::filesystem::file_size(plugin.path(), ignored)) + " " +
-                  std::to_string(std::filesystem::last_write_time(plugin.path(), ignored).time_since_epoch().count());
-    };
-    for (const WeightRule& rule : manifest_.weight_rules) layout += "\n" + rule.pattern + "=" + rule.type;
-    add_plugin(encoder_->plugin());
-    add_plugin(connector_->plugin());
-    add_plugin(backbone_->plugin());
-    for (const auto& reducer : reducers_) add_plugin(reducer->plugin());
-    for (const auto& post : post_processors_) add_plugin(post->plugin());
-    layout += "\n" + stage_configs_;
-    for (const auto& [name, stage] : recipe_.stages)
-        for (const auto& prefix : stage.weight_prefixes) layout += name + " " + prefix + "\n";
-    return std::make_shared<PackedCache>(folder, fingerprint(store), layout, store.total_bytes());
-}
-
-void Pipeline::load(const OpenOptions& options) {
-    const auto store = checkpoint_->weights();
-    const std::string folder = checkpoint_->folder().string();
-    // Progress is counted in stages: what a plugin reports inside its own stage has no scale that others share.
-    Listeners quiet = options.listeners;
-    quiet.progress = {};
-    Run run(device_->compute(), &quiet, nullptr, device_->stream());
-    const uint64_t stages = options.encoder_only ? 1 : 3 + reducers_.size() + post_processors_.size();
-    uint64_t loaded = 0;
-    const auto report = [&] {
-        if (options.listeners.progress) options.listeners.progress(loaded, stages);
-    };
-    report();
-    const auto load_stage = [&](auto& stage, const char* name) {
-        const auto found = recipe_.stages.find(name);
-        const std::vector<std::string> prefixes =
-            found != recipe_.stages.end() ? found->second.weight_prefixes : std::vector<std::string>{""};
-        device_->begin_stage({name, [store](const void* begin, uint64_t bytes) { store->release(begin, bytes); }});
-        weights_.push_back(std::make_unique<WeightsService>(store, prefixes, folder));
-        const int64_t before = device_->counters().weight_bytes;
-        stage.load(run, weights_.back()->abi());
-        stage_bytes_[name] += device_->counters().weight_bytes - before;
-        ++loaded;
-        report();
-    };
-    // Loading only the encoder would make a file that ends before the rest.
-    const auto cache = options.encoder_only ? nullptr : open_packed_cache(*store);
-    device_->use_packed_cache(cache);
-    load_stage(*encoder_, "vision_encoder");
-    if (options.encoder_only) {
-        device_->end_run(run.context(VLM_ABI_VERSION));
-        return;
-    }
-    load_stage(*connector_, "connector");
-    load_stage(*backbone_, "backbone");
-    for (auto& reducer : reducers_) load_stage(*reducer, "");
-    for (auto& post : post_processors_) load_stage(*post, "");
-    if (cache) cache->finish();
-    device_->use_packed_cache(nullptr);
-    device_->begin_stage({});
-    device_->end_run(run.context(VLM_ABI_VERSION));
 }
 
 int64_t Pipeline::weight_bytes(const std::string& stage) const {

@@ -20,6 +20,7 @@
 #include "host/pipeline/memory_plan.hpp"
 #include "host/pipeline/recipe.hpp"
 #include "host/pipeline/result.hpp"
+#include "host/pipeline/stage_devices.hpp"
 #include "host/pipeline/stages.hpp"
 #include "host/services/services.hpp"
 
@@ -57,7 +58,7 @@ struct OpenOptions {
     bool encoder_only = false;                          ///< Loads the encoder's weights alone; nothing can be answered.
     Listeners listeners;                                ///< Progress of loading.
     std::vector<std::filesystem::path> plugin_folders;  ///< Searched first.
-    std::shared_ptr<Device> device;                     ///< Instead of the manifest's; empty: that.
+    std::shared_ptr<Device> device;                     ///< For all stages, instead of the manifest's; empty: those.
     FirstQuestion first;                                ///< Refused before weights are read when it does not fit.
 };
 
@@ -75,7 +76,9 @@ class Pipeline {
     const Manifest& manifest() const { return manifest_; }
     const Recipe& recipe() const { return recipe_; }
     const Checkpoint& checkpoint() const { return *checkpoint_; }
-    Device& device() const { return *device_; }
+    /** The backbone's: what runs are made for. */
+    Device& device() const { return devices_.of(StageKind::backbone); }
+    const StageDevices& devices() const { return devices_; }
     const VisionEncoder& encoder() const { return *encoder_; }
     const Connector& connector() const { return *connector_; }
     const Backbone& backbone() const { return *backbone_; }
@@ -115,14 +118,19 @@ class Pipeline {
   private:
     Pipeline() = default;
     void create_stages(const OpenOptions& options);
+    void open_devices(const OpenOptions& options);
+    /** Plugins that say where they run must not be put elsewhere. */
+    void check_devices() const;
     void check_types() const;
     void check_reducers() const;
+    /** Where a reducer works: on the device of the stage whose tokens it reduces. */
+    Device& device_of(const TokenReducer& reducer) const;
     /** Makes the memory that isolated plugins share, if there are any. */
     void prepare_isolation(const OpenOptions& options);
     DeviceOptions device_options() const;
     void load(const OpenOptions& options);
     /** NULL where packed weights are not to be kept. */
-    std::shared_ptr<PackedCache> open_packed_cache(const WeightStore& store) const;
+    std::shared_ptr<PackedCache> open_packed_cache(const WeightStore& store, const NamedDevice& device) const;
 
     Manifest manifest_;
     Recipe recipe_;
@@ -130,7 +138,7 @@ class Pipeline {
     std::vector<std::filesystem::path> folders_;  ///< Where plugins are looked for.
     std::unique_ptr<Checkpoint> checkpoint_;
     std::shared_ptr<isolate::SharedArena> arena_;
-    std::shared_ptr<Device> device_;
+    StageDevices devices_;
     std::vector<std::unique_ptr<WeightsService>> weights_;  ///< Tensors and tokenizers that components may have kept.
     std::map<std::string, int64_t> stage_bytes_;
     std::string stage_configs_;  ///< What the stages were made from: decides which tensors become which layers.

@@ -36,7 +36,7 @@ class Teaching {
     Teaching(const Pipeline& pipeline, const Listeners& listeners)
         : pipeline_(pipeline),
           hooks_(pipeline.reducers(), pipeline.device().allocator()),
-          run_(pipeline.device().compute(), &listeners, hooks_.abi()) {
+          run_(pipeline.device().compute(), &listeners, hooks_.abi(), pipeline.device().stream()) {
         hooks_.bind(&run_);
     }
     ~Teaching() { pipeline_.device().end_run(run_.context(VLM_ABI_VERSION)); }

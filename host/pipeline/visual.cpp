@@ -13,6 +13,14 @@
 
 namespace vlm {
 
+namespace {
+
+RowMap carried(StageRun& to, Run& from, const RowMap& map) {
+    return {to.carry(from, map.row_of_position), to.carry(from, map.sizes)};
+}
+
+}  // namespace
+
 std::shared_ptr<const VisualTokens> VisualCache::find(const std::string& key) const {
     const auto entry = entries_.find(key);
     return entry != entries_.end() ? entry->second : nullptr;
@@ -44,6 +52,7 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
 
     std::vector<VisionEncoder::Plan> plans;
     std::vector<Tensor> pixels;
+    StageRun vision(pipeline.devices().of(StageKind::vision_encoder), run, hooks);
     {
         const Trace::Scope scope(trace, "preprocess");
         PlannedQuestion question;
@@ -58,7 +67,7 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
         for (const size_t i : missing) {
             const auto& image = *images[i];
             plans.push_back(pipeline.encoder().plan(image.image.width, image.image.height));
-            pixels.push_back(pipeline.encoder().preprocess(run, image.image, image.name, plans.back()));
+            pixels.push_back(pipeline.encoder().preprocess(vision.run(), image.image, image.name, plans.back()));
             if (run.listeners() != nullptr && run.listeners()->tap)
                 run.listeners()->tap("pixel_values", *pixels.back().abi());
         }
@@ -66,7 +75,7 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
     std::vector<Features> features;
     {
         const Trace::Scope scope(trace, "encode");
-        features = pipeline.encoder().encode(run, pixels, plans, pipeline.device().allocator());
+        features = pipeline.encoder().encode(vision.run(), pixels, plans, vision.memory());
     }
     run.poll();
     const Trace::Scope scope(trace, "connect");
@@ -76,19 +85,29 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
         const auto index = static_cast<int32_t>(missing[k]);
         features[k].width = image.width;
         features[k].height = image.height;
-        reduce(VLM_SITE_ENCODER_OUTPUT, index, features[k].layout, features[k].rows, features[k].map,
+        reduce(vision, VLM_SITE_ENCODER_OUTPUT, index, features[k].layout, features[k].rows, features[k].map,
                protected_positions(image, features[k].layout));
+        StageRun connect(pipeline.devices().of(StageKind::connector), run, hooks);
+        const uint32_t activations = connect.run().compute().activation_dtype;
+        features[k].rows = connect.carry(vision.run(), features[k].rows, activations);
+        features[k].pooled = connect.carry(vision.run(), features[k].pooled, activations);
+        features[k].map = carried(connect, vision.run(), features[k].map);
         auto made = std::make_shared<VisualTokens>(
-            pipeline.connector().connect(run, features[k], text, pipeline.device().allocator()));
-        made->keep = protected_positions(image, made->layout);
-        reduce(VLM_SITE_CONNECTOR_OUTPUT, index, made->layout, made->rows, made->map, made->keep);
+            pipeline.connector().connect(connect.run(), features[k], text, connect.memory()));
+        features[k] = {};
+        const Tensor keep = protected_positions(image, made->layout);
+        reduce(connect, VLM_SITE_CONNECTOR_OUTPUT, index, made->layout, made->rows, made->map, keep);
+        StageRun backbone(pipeline.device(), run, hooks);
+        made->rows = backbone.carry(connect.run(), made->rows, run.compute().activation_dtype);
+        made->map = carried(backbone, connect.run(), made->map);
+        made->keep = backbone.carry(run, keep);
         tokens[missing[k]] = made;
         if (cacheable) cache->put(keys[missing[k]], made);
     }
     return tokens;
 }
 
-Tensor VisualStage::protected_positions(const Image& image, const TokenLayout& layout) {
+Tensor VisualStage::protected_positions(const Image& image, const TokenLayout& layout) const {
     double threshold = 0;
     for (const auto& reducer : pipeline.manifest().token_reducers)
         if (reducer.protect > 0) threshold = threshold > 0 ? std::min(threshold, reducer.protect) : reducer.protect;
@@ -97,32 +116,29 @@ Tensor VisualStage::protected_positions(const Image& image, const TokenLayout& l
     Tensor keep(VLM_DTYPE_U8, {layout.tokens()});
     for (size_t p = 0; p < shares.size(); ++p)
         keep.span<uint8_t>()[p] = static_cast<double>(shares[p]) >= threshold ? 1 : 0;
-    return to_device(keep);
-}
-
-Tensor VisualStage::to_device(const Tensor& tensor) {
-    Tensor there(tensor.dtype(), tensor.shape(), pipeline.device().allocator());
-    if (there.on_cpu()) return tensor;
-    const auto& compute = run.compute();
-    run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), tensor.abi(), there.abi()), "copy to the device");
-    return there;
+    return keep;
 }
 
 std::vector<int32_t> VisualStage::rows_of_positions(const TokenLayout& layout, const RowMap& map) {
+    return rows_of_positions(run, layout, map);
+}
+
+std::vector<int32_t> VisualStage::rows_of_positions(Run& here, const TokenLayout& layout, const RowMap& map) {
     std::vector<int32_t> rows(static_cast<size_t>(layout.tokens()));
     std::iota(rows.begin(), rows.end(), 0);
     if (!map.row_of_position) return rows;
     Tensor copy(VLM_DTYPE_I32, {layout.tokens()});
-    const auto& compute = run.compute();
-    run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), map.row_of_position.abi(), copy.abi()),
-              "copy of a token map");
+    const auto& compute = here.compute();
+    here.check(compute.copy(&compute, here.context(VLM_ABI_VERSION), map.row_of_position.abi(), copy.abi()),
+               "copy of a token map");
     rows.assign(copy.span<int32_t>().begin(), copy.span<int32_t>().end());
     return rows;
 }
 
-void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map,
-                         const Tensor& keep) {
-    if (hooks.abi() == nullptr || hooks.needs(run, site, -1, 0) == 0) return;
+void VisualStage::reduce(StageRun& stage, uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows,
+                         RowMap& map, const Tensor& keep) {
+    Run& here = stage.run();
+    if (hooks.abi() == nullptr || hooks.needs(here, site, -1, 0) == 0) return;
     auto view = abi_struct<vlm_token_view>();
     view.site = site;
     view.layer = -1;
@@ -131,33 +147,28 @@ void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout
     view.hidden = rows.abi();
     view.sizes = map.sizes ? map.sizes.abi() : nullptr;
     view.layout = layout.abi();
-    const std::vector<int32_t> old_rows = rows_of_positions(layout, map);
+    const std::vector<int32_t> old_rows = rows_of_positions(here, layout, map);
     Tensor keep_rows;
     if (keep) {
         // A row is protected when any of its positions is.
-        Tensor positions(VLM_DTYPE_U8, keep.shape());
-        run.check(run.compute().copy(&run.compute(), run.context(VLM_ABI_VERSION), keep.abi(), positions.abi()),
-                  "copy of protected positions");
         Tensor by_row(VLM_DTYPE_U8, {rows.dim(0)});
         for (size_t p = 0; p < old_rows.size(); ++p)
-            if (old_rows[p] >= 0)
-                by_row.span<uint8_t>()[static_cast<size_t>(old_rows[p])] |= positions.span<uint8_t>()[p];
-        keep_rows = to_device(by_row);
+            if (old_rows[p] >= 0) by_row.span<uint8_t>()[static_cast<size_t>(old_rows[p])] |= keep.span<uint8_t>()[p];
+        keep_rows = stage.carry(here, by_row);
         view.keep = keep_rows.abi();
     }
-    const vlm_token_map* groups = hooks.reduce(run, view);
+    const vlm_token_map* groups = hooks.reduce(here, view);
     if (groups == nullptr) return;
 
-    const Allocator& device = pipeline.device().allocator();
-    const auto& compute = run.compute();
-    const auto* context = run.context(VLM_ABI_VERSION);
-    Tensor reduced(rows.dtype(), {groups->group_count, rows.dim(1)}, device);
-    run.check(compute.scatter_mean(&compute, context, rows.abi(), groups->groups, view.sizes, reduced.abi()),
-              "scatter_mean");
+    const auto& compute = here.compute();
+    const auto* context = here.context(VLM_ABI_VERSION);
+    Tensor reduced(rows.dtype(), {groups->group_count, rows.dim(1)}, stage.memory());
+    here.check(compute.scatter_mean(&compute, context, rows.abi(), groups->groups, view.sizes, reduced.abi()),
+               "scatter_mean");
 
     // The maps are small; composing them on the CPU keeps this readable on every device.
     Tensor group_of_row(VLM_DTYPE_I32, {rows.dim(0)});
-    run.check(compute.copy(&compute, context, groups->groups, group_of_row.abi()), "copy of a token map");
+    here.check(compute.copy(&compute, context, groups->groups, group_of_row.abi()), "copy of a token map");
     Tensor row_of_position(VLM_DTYPE_I32, {layout.tokens()});
     Tensor sizes(VLM_DTYPE_F32, {groups->group_count});
     for (size_t p = 0; p < old_rows.size(); ++p) {
@@ -165,7 +176,7 @@ void VisualStage::reduce(uint32_t site, int32_t image, const TokenLayout& layout
         row_of_position.span<int32_t>()[p] = row;
         if (row >= 0) sizes.span<float>()[static_cast<size_t>(row)] += 1;
     }
-    RowMap composed{to_device(row_of_position), to_device(sizes)};
+    RowMap composed{stage.carry(here, row_of_position), stage.carry(here, sizes)};
     rows = std::move(reduced);
     map = std::move(composed);
 }

@@ -11,6 +11,7 @@
 #include "host/base/trace.hpp"
 #include "host/pipeline/hooks.hpp"
 #include "host/pipeline/pipeline.hpp"
+#include "host/pipeline/stage_devices.hpp"
 
 namespace vlm {
 
@@ -27,7 +28,8 @@ class VisualCache {
 /** SHA-256 of an image's size and pixels, hexadecimal. */
 std::string image_key(const Image& image);
 
-/** One run's worth of tools for the visual stages. */
+/** One run's worth of tools for the visual stages. `run` is on the backbone's device, and so are the tokens that come
+ * out; encoder and connector get runs of their own where they compute elsewhere. */
 struct VisualStage {
     const Pipeline& pipeline;
     Run& run;
@@ -44,9 +46,11 @@ struct VisualStage {
     std::vector<int32_t> rows_of_positions(const TokenLayout& layout, const RowMap& map);
 
   private:
-    Tensor to_device(const Tensor& tensor);
-    void reduce(uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map, const Tensor& keep);
-    Tensor protected_positions(const Image& image, const TokenLayout& layout);
+    static std::vector<int32_t> rows_of_positions(Run& here, const TokenLayout& layout, const RowMap& map);
+    void reduce(StageRun& stage, uint32_t site, int32_t image, const TokenLayout& layout, Tensor& rows, RowMap& map,
+                const Tensor& keep);
+    /** `[layout.tokens]` u8 on the CPU; empty when nothing is protected. */
+    Tensor protected_positions(const Image& image, const TokenLayout& layout) const;
 };
 
 }  // namespace vlm

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`vlmhost --device cuda`: a clear refusal where there is no GPU, and the same answer as the CPU on the emulated GPU.
+"""`vlmhost --device cuda`: a clear refusal where there is no GPU, and the same answer as the CPU on the emulated GPU; also with
+stages on several devices.
 
 Usage: cuda.py VLMHOST EMULATED_LIBRARY SOURCE_FOLDER
 The second part runs a whole checkpoint through the CUDA device's own code, its kernels executed on the CPU
@@ -10,8 +11,9 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
-vlmhost, emulated, source = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+vlmhost, emulated, source = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]).resolve()
 manifest, row = source / "samples/medical/medical.json", source / "tests/data/rx_rows/english_entry.png"
 
 
@@ -20,8 +22,9 @@ def run(*arguments, library=None):
     environment.pop("VLM_CUDA_LIBRARY", None)
     if library is not None:
         environment["VLM_CUDA_LIBRARY"] = str(library)
-    return subprocess.run([vlmhost, "--manifest", manifest, "--image", row, "--json", *arguments], capture_output=True,
-                          text=True, timeout=300, env=environment)
+    which = [] if "--manifest" in arguments else ["--manifest", manifest]
+    return subprocess.run([vlmhost, *which, "--image", row, "--json", *arguments], capture_output=True, text=True, timeout=300,
+                          env=environment)
 
 
 def refused(result, *words):
@@ -39,7 +42,7 @@ reasons = ("no CUDA compute library", "no NVIDIA driver", "driver is too old", "
 assert any(reason in real.stdout + real.stderr for reason in reasons), real.stderr
 refused(run("--device", "cuda:x"), "cuda:x")
 refused(run("--device", "cuda", library=source / "README.md"), "README.md", "cannot be loaded")
-refused(run("--device", "cuda:1", library=emulated), "there is no GPU 1")
+refused(run("--device", "cuda:2", library=emulated), "there is no GPU 2")
 refused(run("--device", "cuda", "--weights", "int3", library=emulated), "int3")
 
 # In f32 quantised weights meet exact activations on both devices, and their codes are the same.
@@ -50,3 +53,21 @@ for weights in ("auto", "int8", "int4"):
     texts = [json.loads(result.stdout.splitlines()[0])["text"] for result in (cpu, gpu)]
     assert texts[0] and texts[0] == texts[1], (weights, texts)
     print("weights", weights, "on the emulated GPU:", texts[1])
+
+# Stages apart: the manifest names their devices, the plan shows them with each device's part, --device overrides them.
+with tempfile.TemporaryDirectory() as folder:
+    apart = pathlib.Path(folder) / "apart.json"
+    apart.write_text(json.dumps({
+        "model": str(source / "models/rx-small"), "dtype": "f32", "image": {"split": "rows"}, "packed_cache": "off", "use_template": False,
+        "prompt": "<|vision_start|><|image_pad|><|vision_end|>", "generation": {"max_new_tokens": 8},
+        "pipeline": {"vision_encoder": {"device": "cuda:1"}, "connector": {"device": "cpu"}, "backbone": {"device": "cuda"}}}))
+    plan = run("--manifest", apart, "--plan", library=emulated)
+    assert plan.returncode == 0, plan.stderr
+    for part in (") on cuda:1\n", ") on cpu\n", ") on cuda:0\n", "  on cuda:1       ", "  on cpu          ", "  on cuda:0       "):
+        assert part in plan.stdout, (part, plan.stdout)
+    assert " on cuda" not in run("--manifest", apart, "--plan", "--device", "cpu").stdout
+    alone, parted = run("--manifest", apart, "--device", "cpu"), run("--manifest", apart, library=emulated)
+    assert alone.returncode == 0 and parted.returncode == 0, (alone.stderr, parted.stderr)
+    texts = [json.loads(result.stdout.splitlines()[0])["text"] for result in (alone, parted)]
+    assert texts[0] and texts[0] == texts[1], texts
+    print("stages apart on two emulated GPUs and the CPU:", texts[1])

@@ -293,6 +293,9 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
             if (state.packed_cache)
                 state.packed_cache->add(cached_name(*layer), layer->panels.get(), static_cast<uint64_t>(layer->bytes));
         }
+        int64_t source_bytes = 0;
+        for (const Part& part : parts) source_bytes += part.weight.elements * element_bytes(part.weight.dtype);
+        if (state.stage.loaded) state.stage.loaded(static_cast<uint64_t>(source_bytes));
         layer->bytes += static_cast<int64_t>(layer->bias.size() * sizeof(float));
         state.packed_bytes += layer->bytes;
         {

@@ -235,6 +235,7 @@ vlm_status keep(const vlm_compute* self, const vlm_tensor* source, uint32_t dtyp
         owned->block = block.get();
         describe(*owned, dtype, src.ndim, src.shape.data());
         convert_elements(state, src, view_of(&owned->tensor, "kept tensor", dtype));
+        if (state.stage.loaded) state.stage.loaded(static_cast<uint64_t>(src.elements * element_bytes(src.dtype)));
         const std::scoped_lock lock(state.tensors_mutex);
         state.kept_tensors.insert(owned.get());
         state.kept_bytes += owned->granted;

@@ -157,8 +157,13 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
                 *total = info.total;
             });
         };
-        device->begin_stage = [](void* impl, const char* stage) {
-            edge(nullptr, 0, [&] { device_of(impl).state.stage = stage; });
+        device->begin_stage = [](void* impl, const char* stage, void (*loaded)(void*, uint64_t), void* host) {
+            edge(nullptr, 0, [&] {
+                State& state = device_of(impl).state;
+                state.stage = stage;
+                state.loaded = loaded;
+                state.loaded_host = host;
+            });
         };
         device->wait = [](void* impl, char* text, uint64_t room) {
             return edge(text, room, [&] { device_of(impl).state.synchronize(device_of(impl).state.queue(nullptr)); });

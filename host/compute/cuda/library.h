@@ -58,8 +58,9 @@ typedef struct vlm_cuda_device {
     void (*counters)(void* impl, vlm_cuda_counters* counters);
     /** Bytes that can still be taken, what the library keeps for later included, and bytes that the GPU has. */
     vlm_status (*memory)(void* impl, int64_t* free, int64_t* total);
-    /** Said before each stage loads its weights; an empty stage at the end. [load: one thread at a time] */
-    void (*begin_stage)(void* impl, const char* stage);
+    /** Said before each stage loads its weights; an empty stage at the end. `loaded`, if not NULL, is then told `host`
+     * and how many bytes of the source each weight had that is on its way. [load: one thread at a time] */
+    void (*begin_stage)(void* impl, const char* stage, void (*loaded)(void* host, uint64_t bytes), void* host);
     /** Waits for the device; a message of at most `size` bytes when something has failed on it. */
     vlm_status (*wait)(void* impl, char* message, uint64_t size);
     /** Waits for the device and frees everything. */

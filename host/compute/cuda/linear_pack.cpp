@@ -212,6 +212,7 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
             free_layer(state, queue, *layer);
             throw;
         }
+        for (const View& weight : weights) state.tell_loaded(weight);
         *linear = reinterpret_cast<vlm_linear*>(layer.release());
     });
 }

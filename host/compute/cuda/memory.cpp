@@ -281,6 +281,7 @@ vlm_status keep(const vlm_compute* self, const vlm_tensor* source, uint32_t dtyp
             state.release(queue, owned->block, owned->bytes, Purpose::kept);
             throw;
         }
+        state.tell_loaded(from);
         *tensor = &owned.release()->tensor;
     });
 }

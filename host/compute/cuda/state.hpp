@@ -93,13 +93,21 @@ class State {
     bool dense_works = true, fused_works = true, few_rows_work = true;
 
     std::atomic<uint64_t> flops{0};
-    std::string stage;                   ///< Of the pipeline, while it loads its weights.
+    std::string stage;                                     ///< Of the pipeline, while it loads its weights.
+    void (*loaded)(void* host, uint64_t bytes) = nullptr;  ///< Hears of weights of the stage, see library.h.
+    void* loaded_host = nullptr;
     std::atomic<bool> said_slow{false};  ///< That cuBLASLt has refused a shape.
 
     /** Tensors made by `create` and alive, per context; and those made by `keep`. */
     std::mutex tensors_mutex;
     std::unordered_map<const void*, std::unordered_set<OwnedTensor*>> run_tensors;
     std::unordered_set<OwnedTensor*> kept_tensors;
+
+    /** Tells whoever loads that a weight is on its way. */
+    void tell_loaded(const View& source) const {
+        if (loaded != nullptr)
+            loaded(loaded_host, static_cast<uint64_t>(source.elements * cpu::element_bytes(source.dtype)));
+    }
 
     View view(const vlm_tensor* tensor, const char* what, uint32_t dtype, int32_t ndim = -1) const {
         return view_on(device, tensor, what, dtype, ndim);

@@ -52,6 +52,21 @@ TEST(Manifest, DefaultsAreTheDocumentedOnes) {
     EXPECT_TRUE(m.token_reducers.empty());
 }
 
+TEST(Manifest, StagesMayHaveADeviceOfTheirOwn) {
+    const Manifest m = read(R"({"model": "m", "device": "cuda", "pipeline": {
+        "vision_encoder": {"device": "cuda:1"}, "connector": {"device": "cpu", "plugin": "org.example.c"}, "backbone": {}}})");
+    EXPECT_EQ(m.device, "cuda");
+    EXPECT_EQ(m.vision_encoder.device, "cuda:1");
+    EXPECT_EQ(m.connector.device, "cpu");
+    EXPECT_EQ(m.backbone.device, "");
+    EXPECT_THAT(refusal(R"({"model": "m", "pipeline": {"vision_encoder": {"device": 1}}})"), HasSubstr("device"));
+    for (const char* list : {"token_reducers", "post_processors"})
+        EXPECT_THAT(refusal(std::string(R"({"model": "m",
+            "pipeline": {")") +
+                            list + R"(": [{"plugin": "org.example.r", "device": "cpu"}]}})"),
+                    AllOf(HasSubstr("m.json:2:"), HasSubstr("reducers work where the tokens are")));
+}
+
 TEST(Manifest, ReadsEveryKey) {
     const Manifest m = read(R"({
         "comment": "all", "model": "/abs/model", "recipe": "llava", "device": "cuda:1", "dtype": "bf16",

@@ -214,9 +214,9 @@ void Fibers::run(const std::function<void(int)>& body, bool backward) {
 }
 
 std::unique_ptr<Runtime> open_runtime(int ordinal) {
-    if (ordinal != 0)
+    if (ordinal > 1)
         throw Error(VLM_STATUS_UNAVAILABLE,
-                    "there is no GPU " + std::to_string(ordinal) + ": the emulation has one, numbered 0");
+                    "there is no GPU " + std::to_string(ordinal) + ": the emulation has two, numbered 0 and 1");
     return std::make_unique<EmulatedRuntime>();
 }
 
