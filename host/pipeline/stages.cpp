@@ -4,6 +4,7 @@
 #include "host/pipeline/stages.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "host/base/log.hpp"
 
@@ -14,6 +15,9 @@ namespace {
 Error broken(const Plugin& plugin, const char* rule, const std::string& what) {
     return {VLM_STATUS_INTERNAL, plugin.id() + ": " + what + "; this is a fault of the plugin (" + rule + ")"};
 }
+
+/** What no row is: an encoder that knows its map on the CPU writes over it. */
+constexpr int32_t kUntouched = std::numeric_limits<int32_t>::min();
 
 /** Brings a device tensor to the CPU. */
 Tensor to_cpu(Run& run, Tensor tensor) {
@@ -142,11 +146,13 @@ std::vector<Features> VisionEncoder::encode(Run& run, std::span<const Tensor> pi
         f.map.row_of_position = Tensor(VLM_DTYPE_I32, {plan.feature_rows}, shared ? Allocator::cpu() : device);
         f.map.sizes = Tensor(VLM_DTYPE_F32, {plan.feature_rows}, device);
         f.layout = plan.layout;
+        f.map.host_rows.assign(static_cast<size_t>(plan.feature_rows), kUntouched);
         outputs[i] = abi_struct<vlm_vision_output>();
         outputs[i].features = f.rows.abi();
         outputs[i].pooled = f.pooled ? f.pooled.abi() : nullptr;
         outputs[i].row_of_position = f.map.row_of_position.abi();
         outputs[i].sizes = f.map.sizes.abi();
+        outputs[i].host_row_of_position = f.map.host_rows.data();
         outputs[i].rows = plan.feature_rows;
         output_pointers[i] = &outputs[i];
         pixel_pointers[i] = pixels[i].abi();
@@ -162,10 +168,17 @@ std::vector<Features> VisionEncoder::encode(Run& run, std::span<const Tensor> pi
                          "encode made " + std::to_string(rows) + " rows where " +
                              std::to_string(plans[i].feature_rows) + " were planned");
         features[i].rows = features[i].rows.first_rows(rows);
-        if (outputs[i].reduced != 0)
-            features[i].map.sizes = features[i].map.sizes.first_rows(rows);
-        else
+        if (outputs[i].reduced == 0) {
             features[i].map = {};
+            continue;
+        }
+        features[i].map.sizes = features[i].map.sizes.first_rows(rows);
+        auto& known = features[i].map.host_rows;
+        if (known.empty() || known.front() == kUntouched) known.clear();
+        for (const int32_t row : known)
+            if (row < -1 || row >= rows)
+                throw broken(plugin(), "VLM-P-17",
+                             "encode put a position into row " + std::to_string(row) + " of " + std::to_string(rows));
     }
     return features;
 }
@@ -261,8 +274,10 @@ struct RequestStorage {
             if (tokens->map.row_of_position) {
                 v.row_of_position = tokens->map.row_of_position.abi();
                 v.sizes = tokens->map.sizes.abi();
+                v.host_row_of_position = tokens->map.host_rows.empty() ? nullptr : tokens->map.host_rows.data();
             }
             v.keep = tokens->keep ? tokens->keep.abi() : nullptr;
+            v.host_keep = tokens->host_keep ? tokens->host_keep.data<uint8_t>() : nullptr;
             images.push_back(v);
         }
         for (const auto& s : segments) segment_pointers.push_back(&s);

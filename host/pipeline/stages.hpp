@@ -22,8 +22,9 @@ namespace vlm {
 
 /** Rows and how original positions map to them, after a reduction. Empty tensors: nothing was reduced. */
 struct RowMap {
-    Tensor row_of_position;  ///< `[positions]` i32, -1: dropped.
-    Tensor sizes;            ///< `[rows]` f32 positions per row.
+    Tensor row_of_position;          ///< `[positions]` i32, -1: dropped.
+    Tensor sizes;                    ///< `[rows]` f32 positions per row.
+    std::vector<int32_t> host_rows;  ///< `row_of_position` on the CPU; empty: not known there.
 };
 
 /** Features of one image between encoder and connector. */
@@ -41,7 +42,8 @@ struct VisualTokens {
     Tensor rows;  ///< `[rows, hidden_size]`
     TokenLayout layout;
     RowMap map;
-    Tensor keep;  ///< `[layout.tokens]` u8, 1: print, must not be dropped; empty: nothing is protected.
+    Tensor keep;       ///< `[layout.tokens]` u8, 1: print, must not be dropped; empty: nothing is protected.
+    Tensor host_keep;  ///< The same on the CPU.
     double confidence = -1;
 };
 

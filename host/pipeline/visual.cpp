@@ -16,7 +16,7 @@ namespace vlm {
 namespace {
 
 RowMap carried(StageRun& to, Run& from, const RowMap& map) {
-    return {to.carry(from, map.row_of_position), to.carry(from, map.sizes)};
+    return {to.carry(from, map.row_of_position), to.carry(from, map.sizes), map.host_rows};
 }
 
 }  // namespace
@@ -101,6 +101,7 @@ std::vector<std::shared_ptr<const VisualTokens>> VisualStage::encode(std::span<c
         made->rows = backbone.carry(connect.run(), made->rows, run.compute().activation_dtype);
         made->map = carried(backbone, connect.run(), made->map);
         made->keep = backbone.carry(run, keep);
+        made->host_keep = keep;
         tokens[missing[k]] = made;
         if (cacheable) cache->put(keys[missing[k]], made);
     }
@@ -127,6 +128,7 @@ std::vector<int32_t> VisualStage::rows_of_positions(Run& here, const TokenLayout
     std::vector<int32_t> rows(static_cast<size_t>(layout.tokens()));
     std::iota(rows.begin(), rows.end(), 0);
     if (!map.row_of_position) return rows;
+    if (!map.host_rows.empty()) return map.host_rows;
     Tensor copy(VLM_DTYPE_I32, {layout.tokens()});
     const auto& compute = here.compute();
     here.check(compute.copy(&compute, here.context(VLM_ABI_VERSION), map.row_of_position.abi(), copy.abi()),
@@ -176,7 +178,8 @@ void VisualStage::reduce(StageRun& stage, uint32_t site, int32_t image, const To
         row_of_position.span<int32_t>()[p] = row;
         if (row >= 0) sizes.span<float>()[static_cast<size_t>(row)] += 1;
     }
-    RowMap composed{stage.carry(here, row_of_position), stage.carry(here, sizes)};
+    const auto known = row_of_position.span<int32_t>();
+    RowMap composed{stage.carry(here, row_of_position), stage.carry(here, sizes), {known.begin(), known.end()}};
     rows = std::move(reduced);
     map = std::move(composed);
 }

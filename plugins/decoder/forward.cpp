@@ -86,12 +86,18 @@ std::vector<ImageMap> Forward::read_maps(const vlm_backbone_request& request) {
         if (image.row_of_position != nullptr) {
             sdk::Tensor map(image.row_of_position, "row_of_position");
             map.expect_shape({image.layout->tokens}, "row_of_position");
-            maps[i].row_of_position = ops_.download<int32_t>(map);
+            if (const int32_t* known = image.host_row_of_position)
+                maps[i].row_of_position.assign(known, known + image.layout->tokens);
+            else
+                maps[i].row_of_position = ops_.download<int32_t>(map);
         }
         if (image.keep == nullptr) continue;
         sdk::Tensor keep(image.keep, "visual tokens: keep");
         keep.expect_shape({image.layout->tokens}, "visual tokens: keep");
-        maps[i].keep = ops_.download<uint8_t>(keep);
+        if (const uint8_t* known = image.host_keep)
+            maps[i].keep.assign(known, known + image.layout->tokens);
+        else
+            maps[i].keep = ops_.download<uint8_t>(keep);
     }
     return maps;
 }

@@ -115,6 +115,8 @@ std::vector<int32_t> Forward::ask_reducers(Item& item, int32_t layer, int64_t& g
     view.images = images.get();
     view.origins = origin_tensor.get();
     view.keep = keep_tensor.get();
+    view.host_images = item.image_of_row.data();
+    view.host_keep = keep.data();
     const vlm_token_map* answer = hooks_.reduce(view);
     if (answer == nullptr) return {};
     auto map = sdk::read_struct(answer, "token map");

@@ -40,10 +40,8 @@ class FastV : public TokenReducer {
 
     int64_t reduce(const Run& run, const vlm_token_view& view, Tensor groups) const override {
         const Ops ops(run);
-        const auto images = view.images != nullptr ? ops.download<int32_t>(Tensor(view.images, "images"))
-                                                   : std::vector<int32_t>(static_cast<size_t>(view.tokens), view.image);
-        const auto keep = view.keep != nullptr ? ops.download<uint8_t>(Tensor(view.keep, "keep"))
-                                               : std::vector<uint8_t>(images.size(), 0);
+        const auto images = on_host(ops, view.host_images, view.images, view.tokens, view.image);
+        const auto keep = on_host<uint8_t>(ops, view.host_keep, view.keep, view.tokens, 0);
         HostTensor<uint8_t> droppable({view.tokens});
         int64_t visual = 0;
         int64_t free = 0;
@@ -61,6 +59,14 @@ class FastV : public TokenReducer {
     }
 
   private:
+    /** What the owner has on the CPU, else what lies on the device (which has to be waited for), else `otherwise`. */
+    template <typename T>
+    static std::vector<T> on_host(const Ops& ops, const T* host, const vlm_tensor* device, int64_t count, T otherwise) {
+        if (host != nullptr) return {host, host + count};
+        if (device != nullptr) return ops.download<T>(Tensor(device, "images, keep"));
+        return std::vector<T>(static_cast<size_t>(count), otherwise);
+    }
+
     /** The part that is dropped, from `ratio` or `keep`. */
     static double read_ratio(const Config& config) {
         const double ratio = config.get<double>("ratio", 0.5);

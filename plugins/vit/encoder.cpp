@@ -169,8 +169,10 @@ void Encoder::encode(const sdk::Run& run, std::span<const Tensor> pixels, std::s
         if (!job.reduced) continue;
         job.output->reduced = 1;
         if (job.output->row_of_position == nullptr) continue;
-        sdk::HostTensor<int32_t> map(std::move(job.row_of_position), {job.positions});
         const Tensor to = Tensor(job.output->row_of_position, "row_of_position").rows(0, job.positions);
+        if (job.output->host_row_of_position != nullptr)
+            std::copy(job.row_of_position.begin(), job.row_of_position.end(), job.output->host_row_of_position);
+        sdk::HostTensor<int32_t> map(std::move(job.row_of_position), {job.positions});
         ops.copy(map.view(), to);
         run.tap("vision.patch_to_row", to);
     }

@@ -3,11 +3,14 @@
  * memory is too small.
  */
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 
 #include "host/base/error.hpp"
+#include "host/bench/random_checkpoint.hpp"
 #include "host/image/decode.hpp"
 #include "host/pipeline/pipeline.hpp"
 
@@ -32,13 +35,16 @@ class Steps : public testing::Test {
     }
     /** The last of equal requests' answers. */
     static std::string answer(const Pipeline& pipeline, int64_t tokens, size_t requests = 1) {
+        return ask(pipeline, tokens, "<|vision_start|><|image_pad|><|vision_end|>", requests).text;
+    }
+    static Result ask(const Pipeline& pipeline, int64_t tokens, const std::string& prompt, size_t requests = 1) {
         Request request;
-        request.prompt = "<|vision_start|><|image_pad|><|vision_end|>";
+        request.prompt = prompt;
         request.images.push_back({"row", decode_file(std::string(VLM_TEST_DATA) + "/rx_rows/english_entry.png")});
         GenerationOptions options;
         options.max_new_tokens = tokens;
         options.ignore_eos = true;
-        return pipeline.answer(std::vector<Request>(requests, request), options).back().text;
+        return pipeline.answer(std::vector<Request>(requests, request), options).back();
     }
 };
 
@@ -66,7 +72,8 @@ TEST_F(Steps, ManySequencesWaitTogether) {
     EXPECT_EQ((nine - four) - (four - start), 5);
 }
 
-/** FastV's map depends on the host's list of rows, so a prefill waits for it; decoding and the layers do not. */
+/** The decoder keeps positions and masks on the host, so a prefill waits for the map that FastV has made; what FastV
+ * has to count is known on the host, and decoding waits for nothing of it. */
 TEST_F(Steps, PruningWaitsOnlyWhereTheTokensAreChosen) {
     const auto with_fastv = [](int32_t layer) {
         return [layer](Manifest& manifest) {
@@ -82,10 +89,47 @@ TEST_F(Steps, PruningWaitsOnlyWhereTheTokensAreChosen) {
         return pipeline.device().counters().synchronizations - before;
     };
     const auto plain = open("cuda"), pruned = open("cuda", 1, with_fastv(1));
-    constexpr int64_t kWaits = 3;  // the rows' images, what is protected, the map
+    constexpr int64_t kWaits = 1;  // the map
     EXPECT_EQ(waits(*pruned, 4) - waits(*plain, 4), kWaits);
     EXPECT_EQ(waits(*pruned, 9) - waits(*plain, 9), kWaits);
     EXPECT_EQ(answer(*pruned, 9), answer(*open("cpu", 1, with_fastv(1)), 9));
+}
+
+/** Merging inside the tower reads its map back once, at its end, for the decoder and for the report together. */
+TEST_F(Steps, MergingAndPruningWaitOnceEach) {
+    const std::filesystem::path folder =
+        std::filesystem::path(testing::TempDir()) / ("vlm_steps_" + std::to_string(getpid()));
+    const auto model = bench::ensure_checkpoint(bench::model_shape("tiny"), folder);
+    const auto with = [&](bool dymu, bool fastv) {
+        return [&, dymu, fastv](Manifest& manifest) {
+            manifest.model = model;
+            manifest.backbone.options = R"({"unmerge": "expand"})";  // a compact cache reads its rotations back
+            StageManifest stage;
+            stage.plugin = "org.vlmhost.dymu";
+            stage.options = R"({"tokens": 4})";
+            stage.protect = 0.01;
+            if (dymu) manifest.token_reducers.push_back(stage);
+            stage.plugin = "org.vlmhost.fastv";
+            stage.options = R"({"layer": 1, "ratio": 0.25})";
+            if (fastv) manifest.token_reducers.push_back(stage);
+        };
+    };
+    const auto waits = [](const Pipeline& pipeline, int64_t tokens) {
+        const int64_t before = pipeline.device().counters().synchronizations;
+        const Result result = ask(pipeline, tokens, "what is it");
+        EXPECT_EQ(result.tokens.generated, tokens);
+        return pipeline.device().counters().synchronizations - before;
+    };
+    const auto plain = open("cuda", 1, with(false, false)), dymu = open("cuda", 1, with(true, false)),
+               both = open("cuda", 1, with(true, true));
+    const int64_t none = waits(*plain, 3);
+    EXPECT_EQ(waits(*plain, 7) - none, 4);
+    EXPECT_EQ(waits(*dymu, 3) - none, 1);
+    EXPECT_EQ(waits(*both, 3) - none, 2);
+    EXPECT_EQ(waits(*both, 7) - waits(*plain, 7), 2);
+    EXPECT_GT(ask(*both, 3, "what is it").tokens.merged, 0);
+    EXPECT_EQ(ask(*both, 7, "what is it").text, ask(*open("cpu", 1, with(true, true)), 7, "what is it").text);
+    std::filesystem::remove_all(folder);
 }
 
 class SmallGpu : public Steps {
