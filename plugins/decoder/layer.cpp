@@ -109,7 +109,7 @@ void Forward::attend_item(Item& item, int32_t index, const sdk::Tensor& qkv, sdk
     sdk::Tensor q = qkv.columns(0, q_width);
     sdk::Tensor kv = qkv.columns(q_width, 2 * kv_width);
     if (item.merged && item.compact) {
-        expanded = ops_.gather(ops_.copied(q), item.map);
+        expanded = ops_.gather(q, item.map);
         q = expanded;
     } else if (item.merged) {
         expanded = ops_.gather(qkv, item.map);

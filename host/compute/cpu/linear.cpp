@@ -2,8 +2,10 @@
  *  `y = epilogue(x W^T + b)` over packed panels.
  *
  *  Two regimes. With many rows the work is cut into blocks of rows times a few panels; the depth runs in blocks of 32
- * KB of a panel, which then stays in the first-level cache while all rows of the block pass by. Blocks that share
- * panels follow each other, so that weights come from memory once. With few rows (decoding) a panel is read once from
+ * or 64 KB of a panel, which stays near while all rows of the block pass by (in bf16 the second-level cache is near
+ * enough, as the part is read in order, and longer parts mean fewer passes over the sums). Meanwhile bf16 kernels fetch
+ * the part that comes next. Blocks that share panels follow each other, so that weights come from memory once. With few
+ * rows (decoding) a panel is read once from
  * front to back, which is all that matters then. In both, sums stay in a small tile until the epilogue writes them, so
  * the output is touched once.
  *
@@ -75,7 +77,7 @@ constexpr int64_t kAnyRows = INT64_MAX;
 constexpr Choice kChoices[] = {
     {WeightType::f32, Needs::nothing, kAnyRows, {"f32", ActivationForm::f32, 256, multiply_f32}},
     {WeightType::f16, Needs::nothing, kAnyRows, {"f32 x f16", ActivationForm::f32, kWholeDepth, multiply_f32_f16}},
-    {WeightType::bf16, Needs::bf16_units, kAnyRows, {"bf16", ActivationForm::bf16, 512, multiply_bf16}},
+    {WeightType::bf16, Needs::bf16_units, kAnyRows, {"bf16", ActivationForm::bf16, 1024, multiply_bf16}},
     {WeightType::bf16, Needs::nothing, kAnyRows, {"f32 x bf16", ActivationForm::f32, 512, multiply_f32_bf16}},
     {WeightType::int8, Needs::bf16_mode, kAnyRows, {"int8 x int8", ActivationForm::int8, kWholeDepth, multiply_int8}},
     {WeightType::int8, Needs::nothing, kAnyRows, {"f32 x int8", ActivationForm::f32, kWholeDepth, multiply_f32_int8}},

@@ -43,7 +43,7 @@ inline constexpr int64_t kWholeDepth = INT64_MAX;
 struct LinearKernel {
     const char* name;
     ActivationForm form;
-    int64_t depth_block;  ///< Depth that is multiplied while one panel's part stays in the first-level cache;
+    int64_t depth_block;  ///< Depth that is multiplied while one panel's part stays in a cache of the core;
                           ///< kWholeDepth: the kernel cuts the depth itself and is called once, with `begin` 0.
     /** `c[rows][32] (+)= a panel` for the depths [begin, begin + depth) of the panel. `ahead`: what will be multiplied
      * next, for fetching it; NULL: not known. */
