@@ -94,9 +94,8 @@ void print_fusion(const char* indent, const Fusion& kind, const Answer& answer) 
 
 void print_legend(const std::vector<Fusion>& kinds, const char* indent) {
     const char* const lines[] = {
-        "tower, connect, prefill, decode (a token): GFLOP. picture, connector: numbers of the picture, and of the "
-        "tower's",
-        "features, per number that reaches the language model. learn: weights that must be learnt at least.",
+        "tower, connect, prefill, decode (a token): GFLOP. learn: weights that must be learnt at least.",
+        "picture, connector: numbers of the picture, and of the tower's features, per number that reaches the model.",
         "*: counted; others derived:"};
     for (const char* line : lines) std::printf("%s%s\n", indent, line);
     for (const auto& kind : kinds) std::printf("%s  %s: %s\n", indent, kind.kind.c_str(), kind.how.c_str());

@@ -173,7 +173,7 @@ int run_command(const Arguments& arguments) {
     if (attention.wanted() && values->contains("score"))
         throw invalid_argument(
             "--attention draws what chose the tokens of an answer, and with --score none is generated");
-    const auto pipeline = attention.wanted() && !plan_only ? attention.open(*values, manifest, std::move(open))
+    const auto pipeline = attention.wanted() && !plan_only ? attention.open(*values, manifest, open)
                                                            : open_pipeline(*values, manifest, open);
     if (plan_only) {
         print_plan(*pipeline, open.first);

@@ -126,7 +126,7 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context*, const vlm_lin
                   const vlm_epilogue*, vlm_tensor*) {
     const auto& layer = *reinterpret_cast<const DryLinear*>(linear);
     const double weights = static_cast<double>(layer.in) * static_cast<double>(layer.out);
-    const double rows = layer.in > 0 ? static_cast<double>(elements(x) / layer.in) : 0;
+    const double rows = layer.in > 0 ? static_cast<double>(elements(x)) / static_cast<double>(layer.in) : 0;
     Table& table = table_of(self);
     const std::lock_guard lock(table.mutex);
     table.work.linear_flops += 2 * rows * weights;

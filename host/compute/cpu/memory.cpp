@@ -239,7 +239,7 @@ vlm_status keep(const vlm_compute* self, const vlm_tensor* source, uint32_t dtyp
         const std::scoped_lock lock(state.tensors_mutex);
         state.kept_tensors.insert(owned.get());
         state.kept_bytes += owned->granted;
-        block.release();
+        static_cast<void>(block.release());  // owned frees it from now on
         *tensor = &owned.release()->tensor;
     });
 }
