@@ -64,6 +64,11 @@ class Filter {
     std::unique_ptr<void, void (*)(scmp_filter_ctx)> context_;
 };
 
+/** A condition on an argument of a call. Not SCMP_A0 and its like: their compound literals are no C++. */
+constexpr scmp_arg_cmp argument(unsigned index, scmp_compare how, scmp_datum_t a, scmp_datum_t b = 0) {
+    return {index, how, a, b};
+}
+
 /** What computing needs: memory, threads, clocks, and reading and writing what is open already. */
 void allow_computing(Filter& filter) {
     for (const int call : {SCMP_SYS(read),
@@ -112,27 +117,27 @@ void allow_computing(Filter& filter) {
         filter.allow(call);
     // Of memory only what a limit counts (RLIMIT_DATA): anonymous memory that is private, and no stack that grows.
     constexpr scmp_datum_t kKind = MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_SHARED;
-    filter.allow(SCMP_SYS(mmap), SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_GROWSDOWN, 0));
-    filter.allow(SCMP_SYS(mmap), SCMP_A3(SCMP_CMP_MASKED_EQ, kKind, MAP_ANONYMOUS));
+    filter.allow(SCMP_SYS(mmap), argument(3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_GROWSDOWN, 0));
+    filter.allow(SCMP_SYS(mmap), argument(3, SCMP_CMP_MASKED_EQ, kKind, MAP_ANONYMOUS));
     // Not the handler that reports violations.
-    filter.allow(SCMP_SYS(rt_sigaction), SCMP_A0(SCMP_CMP_NE, SIGSYS));
+    filter.allow(SCMP_SYS(rt_sigaction), argument(0, SCMP_CMP_NE, SIGSYS));
     // The calling thread's only: no other process is to be slowed down.
-    filter.allow(SCMP_SYS(sched_setaffinity), SCMP_A0(SCMP_CMP_EQ, 0));
+    filter.allow(SCMP_SYS(sched_setaffinity), argument(0, SCMP_CMP_EQ, 0));
     // Watching for the end of the host.
     filter.allow(SCMP_SYS(epoll_wait));
     // To itself only: abort() and pthread_kill().
-    filter.allow(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
+    filter.allow(SCMP_SYS(tgkill), argument(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
     // Threads, not processes. The flags of clone3 lie in memory, where no filter sees them; glibc then takes clone.
-    filter.allow(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+    filter.allow(SCMP_SYS(clone), argument(0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     filter.refuse(SCMP_SYS(clone3), ENOSYS);
     // fstat() of newer C libraries; it opens nothing.
-    filter.allow(SCMP_SYS(newfstatat), SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
+    filter.allow(SCMP_SYS(newfstatat), argument(3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
     // "Is this a terminal?", asked by stdio before its first line.
-    filter.allow(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS));
-    filter.allow(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GETFL));
+    filter.allow(SCMP_SYS(ioctl), argument(1, SCMP_CMP_EQ, TCGETS));
+    filter.allow(SCMP_SYS(fcntl), argument(1, SCMP_CMP_EQ, F_GETFL));
     // Limits are read, not set.
-    filter.allow(SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0));
-    filter.allow(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+    filter.allow(SCMP_SYS(prlimit64), argument(2, SCMP_CMP_EQ, 0));
+    filter.allow(SCMP_SYS(prctl), argument(0, SCMP_CMP_EQ, PR_SET_NAME));
     // Asking for the tile registers of AMX.
     filter.allow(SCMP_SYS(arch_prctl));
 }
@@ -140,19 +145,21 @@ void allow_computing(Filter& filter) {
 /** What loading needs besides: reading files. */
 void allow_loading(Filter& filter) {
     constexpr scmp_datum_t kWriting = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | O_TMPFILE;
-    filter.allow(SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, kWriting & ~static_cast<scmp_datum_t>(O_DIRECTORY), 0));
-    filter.allow(SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, kWriting & ~static_cast<scmp_datum_t>(O_DIRECTORY), 0));
+    filter.allow(SCMP_SYS(openat),
+                 argument(2, SCMP_CMP_MASKED_EQ, kWriting & ~static_cast<scmp_datum_t>(O_DIRECTORY), 0));
+    filter.allow(SCMP_SYS(open),
+                 argument(1, SCMP_CMP_MASKED_EQ, kWriting & ~static_cast<scmp_datum_t>(O_DIRECTORY), 0));
     for (const int call : {SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat),
                            SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
                            SCMP_SYS(getdents64), SCMP_SYS(fadvise64), SCMP_SYS(dup), SCMP_SYS(fstatfs)})
         filter.allow(call);
     filter.allow(SCMP_SYS(newfstatat));
-    filter.allow(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_SETFD));
-    filter.allow(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_GETFD));
-    filter.allow(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC));
+    filter.allow(SCMP_SYS(fcntl), argument(1, SCMP_CMP_EQ, F_SETFD));
+    filter.allow(SCMP_SYS(fcntl), argument(1, SCMP_CMP_EQ, F_GETFD));
+    filter.allow(SCMP_SYS(fcntl), argument(1, SCMP_CMP_EQ, F_DUPFD_CLOEXEC));
     // The second step.
     filter.allow(SCMP_SYS(seccomp));
-    filter.allow(SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
+    filter.allow(SCMP_SYS(prctl), argument(0, SCMP_CMP_EQ, PR_SET_NO_NEW_PRIVS));
 }
 
 }  // namespace
