@@ -2,6 +2,7 @@
  *  `vlm-plugin-host`: the process that one isolated plugin runs in. Started by the host and by nobody else.
  */
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -45,6 +46,9 @@ int main() {
     fcntl(vlm::isolate::kSocket, F_SETFD, FD_CLOEXEC);
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
+    // A further arena of glibc reads /proc/sys/vm/overcommit_memory when it gives memory back, and the process that may
+    // open no files would end for it.
+    mallopt(M_ARENA_MAX, 1);
     try {
         vlm::isolate::separate_from_other_processes();
         vlm::isolate::Server server{vlm::isolate::Descriptor(vlm::isolate::kSocket)};
