@@ -54,6 +54,9 @@ def plain(line):
         headings[label] += 1
         again = f"-{headings[label] - 1}" if headings[label] > 1 else ""
         return f"{heading[1]} {heading[2]} {{#{label}{again}}}"
+    picture = re.fullmatch(r'<img src="([^"]+)" width="(\d+)" alt="([^"]+)">', line)
+    if picture:  # Doxygen copies the files of its own command only
+        return f'\\image html {os.path.basename(picture[1])} "{picture[3]}" width={picture[2]}px'
     return LINK.sub(link, line)
 
 

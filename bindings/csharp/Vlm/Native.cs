@@ -8,7 +8,7 @@ namespace Vlm.Native
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     public delegate void vlm_log_fn(IntPtr user, int level, IntPtr source, IntPtr message);
 
-    /// <summary>Receives progress of loading: parts of the pipeline `done` of `total`, first with 0, last with all.</summary>
+    /// <summary>Receives progress of loading: bytes of the checkpoint's weights `done` of `total`, first with 0, last with all.</summary>
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     public delegate void vlm_progress_fn(IntPtr user, ulong done, ulong total);
 

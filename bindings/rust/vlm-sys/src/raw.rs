@@ -140,7 +140,7 @@ pub struct vlm_error {
 /// Receives log messages; `level` is VLM_LOG_* of context.h. Called from any thread, one at a time. It must not call this library.
 pub type vlm_log_fn = Option<unsafe extern "C" fn(user: *mut c_void, level: i32, source: *const c_char, message: *const c_char)>;
 
-/// Receives progress of loading: parts of the pipeline `done` of `total`, first with 0, last with all.
+/// Receives progress of loading: bytes of the checkpoint's weights `done` of `total`, first with 0, last with all.
 pub type vlm_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, done: u64, total: u64)>;
 
 /// Receives text while it is generated: complete UTF-8 characters, not NUL-terminated. Returning 0 stops the answer, which then ends as if a stop string had come; after that it is not called again for this answer.
