@@ -9,17 +9,11 @@
 #include <filesystem>
 #include <string>
 #include <vector>
+#include <vlm/sdk/structs.hpp>
 
 namespace vlm_test {
 
-/** A zeroed struct with its two leading members set. */
-template <typename Struct>
-Struct sized() {
-    Struct made{};
-    made.struct_size = sizeof(Struct);
-    made.abi_version = VLM_ABI_VERSION;
-    return made;
-}
+using vlm::sdk::make_struct;
 
 /** An error that is freed. */
 class Error {

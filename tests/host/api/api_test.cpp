@@ -102,7 +102,7 @@ TEST_F(Api, TheLogGoesToTheLastHostThatWantsItUntilThatHostIsGone) {
     vlm_host* hosts[2] = {};
     const std::string name = folder.string();
     for (int i = 0; i < 2; ++i) {
-        auto options = sized<vlm_host_options>();
+        auto options = make_struct<vlm_host_options>();
         options.plugin_folder = name.c_str();
         options.user = &lines[i];
         options.log = [](void* user, int32_t, const char*, const char* message) {

@@ -132,7 +132,7 @@ TEST_F(ApiCalls, SessionsAnswerAtTheSameTime) {
 TEST_F(ApiCalls, ABatchGivesTheAnswersOfItsRequestsAndStreamsEachToItsOwn) {
     generation_.max_new_tokens = 12;
     const std::string read = answer();
-    auto gray = sized<vlm_image_source>();
+    auto gray = make_struct<vlm_image_source>();
     gray.pixels = pixels_.data();
     gray.width = gray.height = 64;
     const vlm_image_source* grays[] = {&gray};

@@ -41,7 +41,7 @@ TEST_F(ApiWithModel, AnswersAndUsageAreStructs) {
     vlm_result* result = nullptr;
     ASSERT_EQ(vlm_generate(session_, &request_, &result, error_.out()), VLM_STATUS_OK) << error_.text();
     ASSERT_EQ(vlm_result_answer_count(result), 1u);
-    auto answer = sized<vlm_result_answer>();
+    auto answer = make_struct<vlm_result_answer>();
     ASSERT_EQ(vlm_result_answer_at(result, 0, &answer), VLM_STATUS_OK);
     const vlm_string text = vlm_result_text(result);
     EXPECT_EQ(std::string(answer.text.data, answer.text.size), std::string(text.data, text.size));
@@ -51,7 +51,7 @@ TEST_F(ApiWithModel, AnswersAndUsageAreStructs) {
     EXPECT_EQ(vlm_result_answer_at(result, 1, &answer), VLM_STATUS_OUT_OF_RANGE);
     EXPECT_EQ(vlm_result_answer_at(result, 0, nullptr), VLM_STATUS_INVALID_ARGUMENT);
 
-    auto usage = sized<vlm_result_usage>();
+    auto usage = make_struct<vlm_result_usage>();
     ASSERT_EQ(vlm_result_get_usage(result, &usage), VLM_STATUS_OK);
     EXPECT_GT(usage.visual_tokens, 0);
     EXPECT_EQ(usage.generated_tokens, static_cast<int64_t>(answer.token_count));

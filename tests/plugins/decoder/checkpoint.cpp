@@ -11,24 +11,17 @@
 #include <fstream>
 #include <limits>
 #include <stdexcept>
+#include <vlm/sdk/structs.hpp>
 
 namespace vlm::test {
 namespace {
-
-template <typename Struct>
-Struct made() {
-    Struct s{};
-    s.struct_size = sizeof(Struct);
-    s.abi_version = VLM_ABI_VERSION;
-    return s;
-}
 
 /** A vector as a tensor. */
 template <typename T>
 struct Buffer {
     std::vector<T> values;
     std::vector<int64_t> shape;
-    vlm_tensor tensor = made<vlm_tensor>();
+    vlm_tensor tensor = sdk::make_struct<vlm_tensor>();
 
     Buffer(std::vector<T> v, std::vector<int64_t> s, uint32_t dtype) : values(std::move(v)), shape(std::move(s)) {
         tensor.view.data = values.data();
@@ -74,7 +67,7 @@ const vlm_backbone* load_plugin() {
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) throw std::runtime_error(dlerror());
     auto entry = reinterpret_cast<vlm_plugin_entry_fn>(dlsym(library, VLM_PLUGIN_ENTRY_SYMBOL));
-    static vlm_host_info host = made<vlm_host_info>();
+    static vlm_host_info host = sdk::make_struct<vlm_host_info>();
     host.abi_version_min = VLM_ABI_VERSION_MIN;
     host.abi_version_max = VLM_ABI_VERSION;
     host.log = [](void*, const char*, int32_t, const char* message) { std::fprintf(stderr, "log: %s\n", message); };
@@ -100,7 +93,7 @@ struct RequestStorage {
     std::vector<const vlm_visual_input*> image_pointers;
     std::vector<vlm_segment> segments;
     std::vector<const vlm_segment*> segment_pointers;
-    vlm_backbone_request request = made<vlm_backbone_request>();
+    vlm_backbone_request request = sdk::make_struct<vlm_backbone_request>();
 
     explicit RequestStorage(const TestRequest& source) {
         size_t count = source.prompt.images.size();
@@ -110,7 +103,7 @@ struct RequestStorage {
         images.resize(count);
         for (size_t i = 0; i < count; ++i) add_image(i, source.prompt.images[i]);
         for (const TestSegment& s : source.prompt.segments) {
-            auto segment = made<vlm_segment>();
+            auto segment = sdk::make_struct<vlm_segment>();
             segment.kind = s.image < 0 ? VLM_SEGMENT_TEXT : VLM_SEGMENT_IMAGE;
             segment.image = s.image;
             segment.first = s.first;
@@ -133,17 +126,17 @@ struct RequestStorage {
         int64_t width = image.rows > 0 ? static_cast<int64_t>(image.tokens.size()) / image.rows : 0;
         tokens.push_back(
             std::make_unique<Buffer<float>>(image.tokens, std::vector<int64_t>{image.rows, width}, VLM_DTYPE_F32));
-        blocks[i] = made<vlm_token_block>();
+        blocks[i] = sdk::make_struct<vlm_token_block>();
         blocks[i].kind = image.grid_rows > 0 ? VLM_BLOCK_GRID : VLM_BLOCK_LATENT;
         blocks[i].tokens = image.positions;
         blocks[i].rows = static_cast<int32_t>(image.grid_rows > 0 ? image.grid_rows : 1);
         blocks[i].columns = static_cast<int32_t>(image.grid_rows > 0 ? image.grid_columns : image.positions);
         block_pointers[i] = &blocks[i];
-        layouts[i] = made<vlm_token_layout>();
+        layouts[i] = sdk::make_struct<vlm_token_layout>();
         layouts[i].tokens = image.positions;
         layouts[i].block_count = 1;
         layouts[i].blocks = &block_pointers[i];
-        images[i] = made<vlm_visual_input>();
+        images[i] = sdk::make_struct<vlm_visual_input>();
         images[i].tokens = &tokens.back()->tensor;
         images[i].layout = &layouts[i];
         if (!image.row_of_position.empty()) {
@@ -190,17 +183,17 @@ Model::Model(const std::filesystem::path& folder, const nlohmann::json& options)
     std::string whole_text = whole.dump();
     api_ = load_plugin();
     char reason[512] = "";
-    auto config = made<vlm_component_config>();
+    auto config = sdk::make_struct<vlm_component_config>();
     config.config = {section_text.data(), section_text.size()};
     config.model = {whole_text.data(), whole_text.size()};
     config.preprocessor = {"{}", 2};
     config.reason = reason;
     config.reason_size = sizeof(reason);
     if (api_->base.create(&config, &component_) != VLM_STATUS_OK) throw std::runtime_error(reason);
-    description_ = made<vlm_backbone_description>();
+    description_ = sdk::make_struct<vlm_backbone_description>();
     api_->describe(component_, &description_);
 
-    auto weights = made<vlm_weights>();
+    auto weights = sdk::make_struct<vlm_weights>();
     weights.host = this;
     weights.find = [](void* host, const char* name, const vlm_tensor** tensor) -> vlm_status {
         auto& self = *static_cast<Model*>(host);
@@ -209,7 +202,7 @@ Model::Model(const std::filesystem::path& folder, const nlohmann::json& options)
         if (found == nullptr) return VLM_STATUS_NOT_FOUND;
         auto& slot = self.found_[name];
         if (slot == nullptr) {
-            slot = std::make_unique<vlm_tensor>(made<vlm_tensor>());
+            slot = std::make_unique<vlm_tensor>(sdk::make_struct<vlm_tensor>());
             slot->view.data = const_cast<void*>(found->data);
             slot->view.device = {VLM_DEVICE_CPU, 0};
             slot->view.ndim = static_cast<int32_t>(found->shape.size());
@@ -230,7 +223,7 @@ Model::~Model() {
 }
 
 vlm_run_context Model::context() {
-    auto run = made<vlm_run_context>();
+    auto run = sdk::make_struct<vlm_run_context>();
     run.host = this;
     run.compute = device_->compute();
     error_.clear();
@@ -243,7 +236,7 @@ vlm_run_context Model::context() {
         };
     }
     if (hook != nullptr) {
-        hooks_ = made<vlm_hooks>();
+        hooks_ = sdk::make_struct<vlm_hooks>();
         hooks_.host = this;
         hooks_.needs = [](void* host, uint32_t site, int32_t layer, int32_t) -> uint32_t {
             bool here = site == VLM_SITE_BACKBONE_LAYER && layer == static_cast<Model*>(host)->hook->layer;
@@ -256,13 +249,13 @@ vlm_run_context Model::context() {
             hook.groups = hook.decide(*view);
             if (hook.groups.empty()) return VLM_STATUS_OK;
             hook.shape[0] = static_cast<int64_t>(hook.groups.size());
-            hook.tensor = made<vlm_tensor>();
+            hook.tensor = sdk::make_struct<vlm_tensor>();
             hook.tensor.view.data = hook.groups.data();
             hook.tensor.view.device = {VLM_DEVICE_CPU, 0};
             hook.tensor.view.ndim = 1;
             hook.tensor.view.dtype = {VLM_TYPE_INT, 32, 1};
             hook.tensor.view.shape = hook.shape;
-            hook.map = made<vlm_token_map>();
+            hook.map = sdk::make_struct<vlm_token_map>();
             hook.map.groups = &hook.tensor;
             hook.map.group_count = *std::max_element(hook.groups.begin(), hook.groups.end()) + 1;
             *map = &hook.map;
@@ -290,7 +283,7 @@ vlm_status Model::truncate(vlm_backbone_context* handle, int64_t tokens) {
 }
 
 vlm_backbone_state Model::state(vlm_backbone_context* handle) const {
-    auto state = made<vlm_backbone_state>();
+    auto state = sdk::make_struct<vlm_backbone_state>();
     api_->context_state(component_, handle, &state);
     return state;
 }

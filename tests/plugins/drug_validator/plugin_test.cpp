@@ -9,19 +9,12 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+#include <vlm/sdk/structs.hpp>
 
 namespace {
 
 const std::string kFormulary = VLM_TEST_DATA "/drug_validator/formulary.csv";
 const std::string kOthers = VLM_SOURCE_DIR "/plugins/drug_validator/data/other_names.csv";
-
-template <typename Struct>
-Struct make() {
-    Struct s{};
-    s.struct_size = sizeof(Struct);
-    s.abi_version = VLM_ABI_VERSION;
-    return s;
-}
 
 class DrugValidatorPlugin : public testing::Test {
   protected:
@@ -30,7 +23,7 @@ class DrugValidatorPlugin : public testing::Test {
         ASSERT_NE(library, nullptr) << dlerror();
         const auto entry = reinterpret_cast<vlm_plugin_entry_fn>(dlsym(library, VLM_PLUGIN_ENTRY_SYMBOL));
         ASSERT_NE(entry, nullptr);
-        host_ = make<vlm_host_info>();
+        host_ = vlm::sdk::make_struct<vlm_host_info>();
         host_.abi_version_min = VLM_ABI_VERSION;
         host_.abi_version_max = VLM_ABI_VERSION;
         const vlm_plugin* plugin = nullptr;
@@ -49,7 +42,7 @@ class DrugValidatorPlugin : public testing::Test {
     std::string create(const nlohmann::json& options) {
         const std::string text = options.dump();
         char reason[1024] = "";
-        auto config = make<vlm_component_config>();
+        auto config = vlm::sdk::make_struct<vlm_component_config>();
         config.host = &host_;
         config.config = {text.data(), text.size()};
         config.reason = reason;
@@ -61,7 +54,7 @@ class DrugValidatorPlugin : public testing::Test {
     nlohmann::json process(const std::string& text, const std::vector<vlm_token_piece>& tokens) {
         std::vector<const vlm_token_piece*> pointers;
         for (const auto& t : tokens) pointers.push_back(&t);
-        auto answer = make<vlm_answer>();
+        auto answer = vlm::sdk::make_struct<vlm_answer>();
         answer.text = {text.data(), text.size()};
         answer.token_count = static_cast<uint32_t>(tokens.size());
         answer.tokens = pointers.data();
@@ -69,10 +62,10 @@ class DrugValidatorPlugin : public testing::Test {
         answer.region[3] = 20;
         answer.confidence = -1;
         const vlm_answer* answers[] = {&answer};
-        auto input = make<vlm_post_input>();
+        auto input = vlm::sdk::make_struct<vlm_post_input>();
         input.answer_count = 1;
         input.answers = answers;
-        const auto run = make<vlm_run_context>();
+        const auto run = vlm::sdk::make_struct<vlm_run_context>();
         std::string json;
         const auto emit = [](void* sink, const char* data, uint64_t size) -> vlm_status {
             static_cast<std::string*>(sink)->assign(data, size);
@@ -90,7 +83,7 @@ class DrugValidatorPlugin : public testing::Test {
 TEST_F(DrugValidatorPlugin, AnswersAsJson) {
     ASSERT_EQ(create({{"formulary", kFormulary}, {"other_names", kOthers}, {"confidence_threshold", 0.5}}), "");
     const std::string text = "<s_name>와파린정</s_name><s_dose>5mg</s_dose>";
-    auto token = make<vlm_token_piece>();
+    auto token = vlm::sdk::make_struct<vlm_token_piece>();
     token.log_probability = -0.1F;
     token.text_end = static_cast<int64_t>(text.size()) + 100;  // a lying range is cut
     const auto drugs = process(text, {token})["drugs"];
