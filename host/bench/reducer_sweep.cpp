@@ -15,8 +15,7 @@
 #include "host/json/document.hpp"
 #include "host/pipeline/budget.hpp"
 #include "host/pipeline/calibration.hpp"
-#include "host/pipeline/hooks.hpp"
-#include "host/pipeline/visual.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 
 namespace vlm::bench {
 namespace {
@@ -97,14 +96,10 @@ void count_rows(const Pipeline& pipeline, const VisualTokens& visual, const std:
 void measure(const Pipeline& pipeline, const NamedImage& image, const SweepOptions& options, const Listeners& listeners,
              bool counts, SweepPoint& point) {
     const bool peak = forget_peak();
-    HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-    Run run(pipeline.device().compute(), &listeners, hooks.abi(), pipeline.device().stream());
-    hooks.bind(&run);
-    Trace trace;
-    VisualStage stage{pipeline, run, hooks, trace};
+    PipelineRun run(pipeline, listeners);
     const NamedImage* const images[] = {&image};
     const auto begin = Clock::now();
-    const auto visual = stage.encode(images, "", nullptr).front();
+    const auto visual = run.visual().encode(images, "", nullptr).front();
     const double visual_ms = since_ms(begin);
 
     const auto vocabulary = pipeline.backbone().description().output_size;
@@ -113,23 +108,19 @@ void measure(const Pipeline& pipeline, const NamedImage& image, const SweepOptio
                                          {{}, 0, 0, visual->layout.tokens()},
                                          text_of(options.text_tokens - before, vocabulary)};
     const VisualTokens* const tokens = visual.get();
-    const auto context =
-        pipeline.backbone().create_context(run, visual->layout.tokens() + options.text_tokens + options.decode_steps);
-    const Backbone::Request request{context.get(), prompt, {&tokens, 1}, VLM_LOGITS_LAST};
+    const auto context = pipeline.backbone().create_context(
+        run.run(), visual->layout.tokens() + options.text_tokens + options.decode_steps);
     const auto reading = Clock::now();
-    pipeline.backbone().run(run, {&request, 1}, pipeline.device().allocator());
+    run.read(context.get(), prompt, {&tokens, 1}, VLM_LOGITS_LAST);
     const double prefill_ms = since_ms(reading);
     point.kv_bytes = pipeline.backbone().state(*context).kv_bytes;
     const std::vector<Segment> next = {text_of(1, vocabulary)};
-    const Backbone::Request step{context.get(), next, {}, VLM_LOGITS_LAST};
     const auto decoding = Clock::now();
-    for (int64_t i = 0; i < options.decode_steps; ++i)
-        pipeline.backbone().run(run, {&step, 1}, pipeline.device().allocator());
+    for (int64_t i = 0; i < options.decode_steps; ++i) run.read(context.get(), next, {}, VLM_LOGITS_LAST);
     const double decode_ms = since_ms(decoding) / static_cast<double>(std::max<int64_t>(1, options.decode_steps));
-    pipeline.device().end_run(run.context(VLM_ABI_VERSION));
-    count_rows(pipeline, *visual, hooks.records(), options.text_tokens, point);
+    count_rows(pipeline, *visual, run.hooks().records(), options.text_tokens, point);
     if (!counts) return;
-    const auto spans = trace.totals_ms();
+    const auto spans = run.trace().totals_ms();
     const auto span = [&](const char* name) { return spans.contains(name) ? spans.at(name) : 0.0; };
     point.tower_ms.add(span("encode") + span("connect"));
     point.prefill_ms.add(prefill_ms);

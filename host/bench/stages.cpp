@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "host/base/error.hpp"
+#include "host/services/device_run.hpp"
 
 namespace vlm::bench {
 namespace {
@@ -46,14 +47,13 @@ Stage StageBench::measure(const std::string& name, int runs, Call&& call) {
     Stage stage;
     stage.name = name;
     for (int i = 0; i <= runs; ++i) {
-        Run run(pipeline_.device().compute(), &listeners_, nullptr, pipeline_.device().stream());
+        DeviceRun run(pipeline_.device(), &listeners_);
         run.poll();
         const double before = pipeline_.device().counters().flops;
         const auto begin = Clock::now();
         call(run);
         pipeline_.device().wait();
         const double ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-        pipeline_.device().end_run(run.context(VLM_ABI_VERSION));
         stage.flops = pipeline_.device().counters().flops - before;
         if (i > 0 || runs == 0) stage.ms.add(ms);
     }
@@ -142,7 +142,7 @@ Stage StageBench::decode(int64_t batch, int64_t context, int64_t steps, int runs
     const auto segments = prompt(context);
     const VisualTokens* image = &visual_;
     Listeners quiet = listeners_;
-    Run run(pipeline_.device().compute(), &quiet, nullptr, pipeline_.device().stream());
+    DeviceRun run(pipeline_.device(), &quiet);
     if (filled_ != context || room_ < steps) {
         contexts_.clear();
         room_ = steps;

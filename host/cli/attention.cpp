@@ -13,8 +13,7 @@
 #include "host/cli/attention_spans.hpp"
 #include "host/image/draw.hpp"
 #include "host/pipeline/attention_picture.hpp"
-#include "host/pipeline/prompt.hpp"
-#include "host/pipeline/visual.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 
 namespace vlm::cli {
 namespace {
@@ -34,12 +33,7 @@ Asked ask_again(const Pipeline& pipeline, const Request& request, const Listener
     asked.prompt = pipeline.render_prompt(request);
     std::vector<const NamedImage*> images;
     for (const auto& part : asked.parts) images.push_back(&part.image);
-    HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-    Run run(pipeline.device().compute(), &listeners, hooks.abi(), pipeline.device().stream());
-    hooks.bind(&run);
-    Trace trace;
-    asked.tokens = VisualStage{pipeline, run, hooks, trace}.encode(images, asked.prompt, nullptr);
-    pipeline.device().end_run(run.context(VLM_ABI_VERSION));
+    asked.tokens = PipelineRun(pipeline, listeners).visual().encode(images, asked.prompt, nullptr);
     return asked;
 }
 
@@ -54,16 +48,12 @@ Seen see_again(const Pipeline& pipeline, const Asked& asked, const Answer& answe
                const AttentionChoice& choice, bool whole_prompt, const Listeners& listeners) {
     Seen seen;
     AnsweredSequence sequence;
-    std::vector<TokenLayout> layouts;
     for (size_t i = 0; i < asked.parts.size(); ++i) {
         if (part >= 0 && i != static_cast<size_t>(part)) continue;
         seen.parts.push_back(&asked.parts[i]);
         sequence.images.push_back(asked.tokens[i]);
-        layouts.push_back(asked.tokens[i]->layout);
     }
-    const bool in_sequence = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
-    const auto segments =
-        build_prompt(asked.prompt, layouts, pipeline.recipe().prompt, pipeline.checkpoint().tokenizer(), in_sequence);
+    const auto segments = place_images(pipeline, asked.prompt, sequence.images);
     std::vector<int32_t> ids;
     for (const auto& token : answer.tokens) ids.push_back(token.id);
     sequence.segments = segments;

@@ -16,12 +16,10 @@
 #include "host/image/decode.hpp"
 #include "host/json/document.hpp"
 #include "host/pipeline/generate.hpp"
-#include "host/pipeline/hooks.hpp"
-#include "host/pipeline/pipeline.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/post_process.hpp"
 #include "host/pipeline/prompt.hpp"
 #include "host/pipeline/score.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace vlm::cli {
 namespace {
@@ -136,94 +134,52 @@ class Folder {
 
     void run_generating(const Pipeline& pipeline, const Request& request, const std::string& answer, size_t index,
                         const Listeners& listeners, Found& found) {
-        HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-        Run run(pipeline.device().compute(), &listeners, hooks.abi(), pipeline.device().stream());
-        hooks.bind(&run);
-        Trace trace;
-        VisualStage visual{pipeline, run, hooks, trace};
-        std::vector<const NamedImage*> images;
-        for (const auto& image : request.images) images.push_back(&image);
-        const auto tokens = visual.encode(images, request.prompt, nullptr);
-        std::vector<TokenLayout> layouts;
-        std::vector<const VisualTokens*> token_pointers;
-        for (const auto& t : tokens) {
-            layouts.push_back(t->layout);
-            token_pointers.push_back(t.get());
-        }
-        const bool in_sequence = pipeline.connector().description().delivery == VLM_DELIVERY_INLINE;
-        const auto segments = build_prompt(request.prompt, layouts, pipeline.recipe().prompt,
-                                           pipeline.checkpoint().tokenizer(), in_sequence);
+        PipelineRun shown(pipeline, listeners);
+        const auto ready = shown.prepare(request.images, request.prompt);
+        const auto& segments = ready.segments;
+        const auto visual = ready.visual();
         if (const auto* ids = expected_->find(case_name(index, "input_ids")))
             show_ids(segments, read_expected(*ids), found);
-        show_places(segments, layouts, found);
+        show_places(segments, ready.layouts(), found);
 
         {
-            const auto context = pipeline.backbone().create_context(run, segment_tokens(segments) + 1);
-            const Backbone::Request prefill{context.get(), segments, token_pointers, VLM_LOGITS_ALL};
-            auto outputs = pipeline.backbone().run(run, {&prefill, 1}, pipeline.device().allocator());
-            append(found["logits"], *outputs[0].rows.abi());
-            append(found["llm.row_of_logits"], *outputs[0].row_of_output.abi());
+            const auto context = pipeline.backbone().create_context(shown.run(), segment_tokens(segments) + 1);
+            const auto output = shown.read(context.get(), segments, visual, VLM_LOGITS_ALL);
+            append(found["logits"], *output.rows.abi());
+            append(found["llm.row_of_logits"], *output.row_of_output.abi());
         }
-        show_maps(run, segments, token_pointers, found);
+        show_maps(shown.run(), segments, visual, found);
         show_attention(pipeline.backbone().description().layers, found);
-        if (!answer.empty()) score(pipeline, segments, token_pointers, answer, hooks, found);
+        if (!answer.empty()) score(pipeline, segments, visual, answer, found);
         const auto* ids = expected_->find(case_name(index, "generated_ids"));
         if (ids == nullptr) return;
         const int64_t steps = element_count(std::vector<int64_t>(ids->shape.begin(), ids->shape.end()));
-        Listeners quiet;
-        if (const auto* best = expected_->find(case_name(index, "step_top5_ids"))) {
-            Run stepping(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
-            hooks.bind(&stepping);
-            show_best_logits(pipeline, stepping, segments, token_pointers, read_expected(*best), steps,
+        if (const auto* best = expected_->find(case_name(index, "step_top5_ids")))
+            show_best_logits(pipeline, PipelineRun(pipeline, {}).run(), segments, visual, read_expected(*best), steps,
                              options_.tolerance, found);
-            pipeline.device().end_run(stepping.context(VLM_ABI_VERSION));
-        }
-        Run generating(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
-        hooks.bind(&generating);
+        PipelineRun generating(pipeline, {});
         std::vector<Sequence> sequences(1);
         sequences[0].segments = segments;
-        sequences[0].images = tokens;
+        sequences[0].images = ready.images;
         GenerationOptions options;
         options.ignore_eos = true;
         options.max_new_tokens = steps;
-        generate(pipeline, generating, sequences, options, {}, trace);
+        generate(pipeline, generating.run(), sequences, options, {}, generating.trace());
         auto& generated = found["generated_ids"];
         generated.integer = true;
         for (const auto& token : sequences[0].answer.tokens) generated.values.push_back(token.id);
         Result result;
         result.answers.push_back(std::move(sequences[0].answer));
-        post_process(pipeline, run, {request.prompt}, result);
-        sequences.clear();
-        pipeline.device().end_run(run.context(VLM_ABI_VERSION));
-        pipeline.device().end_run(generating.context(VLM_ABI_VERSION));
+        post_process(pipeline, shown.run(), {request.prompt}, result);
     }
 
     /** Logits of a whole prompt, nothing else shown. */
     static Numbers logits_of(const Pipeline& pipeline, const Request& request) {
-        HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-        const Listeners quiet;
-        Run run(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
-        hooks.bind(&run);
-        Trace trace;
-        VisualStage visual{pipeline, run, hooks, trace};
-        std::vector<const NamedImage*> images;
-        for (const auto& image : request.images) images.push_back(&image);
-        const auto tokens = visual.encode(images, request.prompt, nullptr);
-        std::vector<TokenLayout> layouts;
-        std::vector<const VisualTokens*> pointers;
-        for (const auto& t : tokens) {
-            layouts.push_back(t->layout);
-            pointers.push_back(t.get());
-        }
-        const auto segments =
-            build_prompt(request.prompt, layouts, pipeline.recipe().prompt, pipeline.checkpoint().tokenizer(), true);
+        PipelineRun quiet(pipeline, {});
+        const auto ready = quiet.prepare(request.images, request.prompt);
+        const auto context = pipeline.backbone().create_context(quiet.run(), segment_tokens(ready.segments));
         Numbers logits;
-        {
-            const auto context = pipeline.backbone().create_context(run, segment_tokens(segments));
-            const Backbone::Request prefill{context.get(), segments, pointers, VLM_LOGITS_ALL};
-            append(logits, *pipeline.backbone().run(run, {&prefill, 1}, pipeline.device().allocator())[0].rows.abi());
-        }
-        pipeline.device().end_run(run.context(VLM_ABI_VERSION));
+        append(logits, *quiet.read(context.get(), ready.segments, ready.visual(), VLM_LOGITS_ALL).rows.abi());
         return logits;
     }
 
@@ -249,8 +205,7 @@ class Folder {
 
     /** What a given answer costs: its ids follow the prompt, end-of-sequence behind them. */
     static void score(const Pipeline& pipeline, std::vector<Segment> segments,
-                      std::span<const VisualTokens* const> images, const std::string& answer, HookService& hooks,
-                      Found& found) {
+                      std::span<const VisualTokens* const> images, const std::string& answer, Found& found) {
         int64_t prompt = 0;
         for (const auto& segment : segments) prompt += static_cast<int64_t>(segment.ids.size());
         auto ids = pipeline.checkpoint().tokenizer().encode(answer, false);
@@ -259,22 +214,18 @@ class Folder {
         segments.back().ids.insert(segments.back().ids.end(), ids.begin(), ids.end());
         segments.back().count = static_cast<int64_t>(segments.back().ids.size());
 
-        const Listeners quiet;
-        Run run(pipeline.device().compute(), &quiet, hooks.abi(), pipeline.device().stream());
-        hooks.bind(&run);
-        const auto context = pipeline.backbone().create_context(run, segment_tokens(segments));
-        const Backbone::Request request{context.get(), segments, images, VLM_LOGITS_ALL};
-        const auto outputs = pipeline.backbone().run(run, {&request, 1}, pipeline.device().allocator());
+        PipelineRun quiet(pipeline, {});
+        const auto context = pipeline.backbone().create_context(quiet.run(), segment_tokens(segments));
+        const auto output = quiet.read(context.get(), segments, images, VLM_LOGITS_ALL);
         const auto note = [&](const std::string& labels_name, const std::string& loss_name, int64_t skip) {
             const auto labels = text_labels(segments, skip);
             found[labels_name] = {{labels.begin(), labels.end()}, true};
-            const auto log_p = label_log_probabilities(outputs[0].rows, outputs[0].row_of_output, labels);
+            const auto log_p = label_log_probabilities(output.rows, output.row_of_output, labels);
             found[loss_name].values.push_back(mean_loss(log_p));
         };
         found["answer.ids"] = {{ids.begin(), ids.end()}, true};
         note("answer.labels", "answer.loss", prompt);
         note("answer.text_labels", "answer.text_loss", 0);
-        pipeline.device().end_run(run.context(VLM_ABI_VERSION));
     }
 
     CaseResult compare_all(size_t index, const Found& found) {

@@ -7,9 +7,8 @@
 #include <cmath>
 
 #include "host/base/error.hpp"
-#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/prompt.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace vlm::estimate {
 namespace {
@@ -42,22 +41,6 @@ std::vector<Segment> segments_for(const Pipeline& pipeline, std::span<const Toke
     return segments;
 }
 
-/** One run: hooks and their end. */
-struct OneRun {
-    explicit OneRun(const Pipeline& p)
-        : pipeline(p), hooks(p.reducers(), p.device().allocator()), run(p.device().compute(), &listeners, hooks.abi()) {
-        hooks.bind(&run);
-    }
-    ~OneRun() { pipeline.device().end_run(run.context(VLM_ABI_VERSION)); }
-    OneRun(const OneRun&) = delete;
-    OneRun& operator=(const OneRun&) = delete;
-
-    const Pipeline& pipeline;
-    Listeners listeners;
-    HookService hooks;
-    Run run;
-};
-
 }  // namespace
 
 const std::vector<Machine>& known_machines() {
@@ -86,28 +69,27 @@ double seconds(const Work& work, const Machine& machine) {
 }
 
 Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_tokens) {
-    OneRun one(pipeline);
+    PipelineRun one(pipeline, {});
     Device& device = pipeline.device();
     Stages stages;
-    Trace trace;
     NamedImage picture{"a grey picture", make_image(width, height, 3)};
     std::fill(picture.image.pixels.begin(), picture.image.pixels.end(), uint8_t{127});
 
     const auto plan = pipeline.encoder().plan(width, height);
     Work before = work_of(device);
     {
-        const std::vector<Tensor> pixels = {pipeline.encoder().preprocess(one.run, picture.image, picture.name, plan)};
+        const std::vector<Tensor> pixels = {
+            pipeline.encoder().preprocess(one.run(), picture.image, picture.name, plan)};
         stages.feature_rows =
-            pipeline.encoder().encode(one.run, pixels, {&plan, 1}, device.allocator()).front().rows.dim(0);
+            pipeline.encoder().encode(one.run(), pixels, {&plan, 1}, device.allocator()).front().rows.dim(0);
     }
     stages.encode = work_of(device) - before;
 
     // Once more through all visual stages, reducers between them included: what is not the encoder's is the
     // connector's.
     before = work_of(device);
-    VisualStage visual{pipeline, one.run, one.hooks, trace, false};
     const NamedImage* const pictures[] = {&picture};
-    const auto tokens = visual.encode(pictures, "", nullptr);
+    const auto tokens = one.visual(false).encode(pictures, "", nullptr);
     stages.connect = work_of(device) - before - stages.encode;
     stages.visual_tokens = tokens.front()->layout.tokens();
     stages.visual_scratch_bytes = device.counters().peak_scratch_bytes;
@@ -133,16 +115,14 @@ Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_
     }
     before = work_of(device);
     const auto context =
-        text.output == VLM_OUTPUT_LOGITS ? pipeline.backbone().create_context(one.run, sequence + 1) : nullptr;
-    const Backbone::Request prefill{context.get(), segments, shown, VLM_LOGITS_LAST};
-    pipeline.backbone().run(one.run, {&prefill, 1}, device.allocator());
+        text.output == VLM_OUTPUT_LOGITS ? pipeline.backbone().create_context(one.run(), sequence + 1) : nullptr;
+    one.read(context.get(), segments, shown, VLM_LOGITS_LAST);
     stages.prefill = work_of(device) - before;
     if (context) {
         stages.kv_bytes = pipeline.backbone().state(*context).kv_bytes;
         before = work_of(device);
         const Segment next{{1}, -1, 0, 1};
-        const Backbone::Request decode{context.get(), {&next, 1}, {}, VLM_LOGITS_LAST};
-        pipeline.backbone().run(one.run, {&decode, 1}, device.allocator());
+        one.read(context.get(), {&next, 1}, {}, VLM_LOGITS_LAST);
         stages.decode = work_of(device) - before;
     }
     stages.scratch_bytes = device.counters().peak_scratch_bytes;
@@ -151,22 +131,20 @@ Stages run_stages(const Pipeline& pipeline, int width, int height, int64_t text_
 
 TextWork text_work(const Pipeline& pipeline, int64_t tokens) {
     if (pipeline.backbone().description().output != VLM_OUTPUT_LOGITS || tokens < 1) return {};
-    OneRun one(pipeline);
+    PipelineRun one(pipeline, {});
     Device& device = pipeline.device();
     auto* dry = dynamic_cast<DryDevice*>(&device);
     if (dry != nullptr) dry->reset_peak();
     TextWork work;
     const Segment text{std::vector<int32_t>(static_cast<size_t>(tokens), 1), -1, 0, tokens};
     Work before = work_of(device);
-    const auto context = pipeline.backbone().create_context(one.run, tokens + 1);
-    const Backbone::Request prefill{context.get(), {&text, 1}, {}, VLM_LOGITS_LAST};
-    pipeline.backbone().run(one.run, {&prefill, 1}, device.allocator());
+    const auto context = pipeline.backbone().create_context(one.run(), tokens + 1);
+    one.read(context.get(), {&text, 1}, {}, VLM_LOGITS_LAST);
     work.prefill = work_of(device) - before;
     if (dry != nullptr) work.scratch_bytes = device.counters().peak_scratch_bytes;
     before = work_of(device);
     const Segment next{{1}, -1, 0, 1};
-    const Backbone::Request decode{context.get(), {&next, 1}, {}, VLM_LOGITS_LAST};
-    pipeline.backbone().run(one.run, {&decode, 1}, device.allocator());
+    one.read(context.get(), {&next, 1}, {}, VLM_LOGITS_LAST);
     work.decode = work_of(device) - before;
     return work;
 }

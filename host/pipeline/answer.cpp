@@ -5,13 +5,12 @@
 #include <algorithm>
 
 #include "host/pipeline/generate.hpp"
-#include "host/pipeline/hooks.hpp"
 #include "host/pipeline/pages.hpp"
 #include "host/pipeline/pipeline.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/post_process.hpp"
 #include "host/pipeline/prompt.hpp"
 #include "host/pipeline/reread.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace vlm {
 namespace {
@@ -20,16 +19,7 @@ namespace {
 class Answering {
   public:
     Answering(const Pipeline& pipeline, const GenerationOptions& options, const Listeners& listeners, Trace& trace)
-        : pipeline_(pipeline),
-          options_(options),
-          hooks_(pipeline.reducers(), pipeline.device().allocator()),
-          run_(pipeline.device().compute(), &listeners, hooks_.abi(), pipeline.device().stream()),
-          trace_(trace) {
-        hooks_.bind(&run_);
-    }
-    ~Answering() { pipeline_.device().end_run(run_.context(VLM_ABI_VERSION)); }
-    Answering(const Answering&) = delete;
-    Answering& operator=(const Answering&) = delete;
+        : pipeline_(pipeline), options_(options), run_(pipeline, listeners, &trace), trace_(trace) {}
 
     std::vector<Result> run(const std::vector<Request>& requests, const StreamCallback& stream) {
         std::vector<Result> results(requests.size());
@@ -39,18 +29,18 @@ class Answering {
         for (size_t r = 0; r < requests.size(); ++r) {
             for (const auto& image : requests[r].images) results[r].images.push_back(image.name);
             if (!pipeline_.budget().name.empty()) results[r].budget = pipeline_.budget().to_json();
-            const size_t before = hooks_.records().size();
+            const size_t before = run_.hooks().records().size();
             first_of.push_back(sequences.size());
             add_sequences(requests[r], results[r], sequences);
             request_of.resize(sequences.size(), r);
-            results[r].reductions.assign(hooks_.records().begin() + static_cast<std::ptrdiff_t>(before),
-                                         hooks_.records().end());
+            results[r].reductions.assign(run_.hooks().records().begin() + static_cast<std::ptrdiff_t>(before),
+                                         run_.hooks().records().end());
         }
         for (size_t i = 0; i < sequences.size(); ++i) sequences[i].stream_index = i;
-        const size_t before = hooks_.records().size();
+        const size_t before = run_.hooks().records().size();
         if (pipeline_.backbone().description().output == VLM_OUTPUT_LOGITS)
             generate(
-                pipeline_, run_, sequences, options_,
+                pipeline_, run_.run(), sequences, options_,
                 [&](size_t answer, const std::string& text) {
                     const size_t r = request_of[answer];
                     if (requests[r].stream) return requests[r].stream(answer - first_of[r], text);
@@ -66,7 +56,7 @@ class Answering {
         for (size_t r = 0; r < requests.size(); ++r) {
             auto prompts = requests[r].texts;
             if (prompts.empty()) prompts.push_back(requests[r].prompt);
-            post_process(pipeline_, run_, prompts, results[r]);
+            post_process(pipeline_, run_.run(), prompts, results[r]);
         }
         return results;
     }
@@ -81,7 +71,7 @@ class Answering {
         std::vector<ReadRow> rows;
         for (size_t i = 0; i < sequences.size(); ++i)
             rows.push_back({&rows_[i], &sequences[i], &prompts[request_of[i]]});
-        reread(pipeline_, run_, hooks_, rows, options_, trace_);
+        reread(run_, rows, options_);
     }
 
     /** Hands what reducers did in the backbone to the requests of the sequences that it was done to. */
@@ -95,8 +85,8 @@ class Answering {
                             [](const Segment& segment) { return segment.image >= 0 && segment.count > 0; }))
                 visual.push_back(i);
         }
-        for (size_t k = first; k < hooks_.records().size(); ++k) {
-            ReductionRecord record = hooks_.records()[k];
+        for (size_t k = first; k < run_.hooks().records().size(); ++k) {
+            ReductionRecord record = run_.hooks().records()[k];
             if (record.sequence < 0 || record.sequence >= static_cast<int64_t>(visual.size())) continue;
             const size_t sequence = visual[static_cast<size_t>(record.sequence)];
             record.sequence = place[sequence];
@@ -119,12 +109,12 @@ class Answering {
         std::vector<const NamedImage*> images;
         for (const auto& part : parts) images.push_back(&part.image);
         const std::string prompt = pipeline_.render_prompt(request);
-        VisualStage visual{pipeline_, run_, hooks_, trace_};
+        VisualStage visual = run_.visual();
         const auto tokens = visual.encode(images, prompt, nullptr);
         for (size_t i = 0; i < tokens.size(); ++i) {
             const auto& t = *tokens[i];
             result.tokens.visual += t.layout.tokens();
-            if (hooks_.abi() == nullptr) continue;
+            if (run_.hooks().abi() == nullptr) continue;
             const bool alone = pipeline_.manifest().image.split_rows;
             ReducedImage reduced{parts[i].page,
                                  parts[i].region,
@@ -149,7 +139,7 @@ class Answering {
                 sequence.answer.image = parts[i].page;
                 sequence.answer.region = parts[i].region;
             }
-            sequence.segments = segments_of(prompt, sequence.images);
+            sequence.segments = place_images(pipeline_, prompt, sequence.images);
             sequences.push_back(std::move(sequence));
         }
         if (each_alone) rows_.insert(rows_.end(), parts.begin(), parts.end());
@@ -162,7 +152,7 @@ class Answering {
         if (texts.empty()) texts.push_back(request.prompt.empty() ? pipeline_.manifest().prompt : request.prompt);
         for (const auto& text : texts) {
             Sequence sequence;
-            sequence.segments = segments_of(text, {});
+            sequence.segments = place_images(pipeline_, text, {});
             pad_text(sequence.segments, pipeline_.recipe().prompt, pipeline_.checkpoint().tokenizer(),
                      pipeline_.backbone().description().max_positions);
             sequences.push_back(std::move(sequence));
@@ -172,21 +162,13 @@ class Answering {
         result.image_embeddings = Tensor(VLM_DTYPE_F32, {static_cast<int64_t>(images.size()), width});
         for (size_t i = 0; i < images.size(); ++i) {
             Tensor row(VLM_DTYPE_F32, {images[i]->rows.dim(0), width});
-            const auto& compute = run_.compute();
-            run_.check(compute.copy(&compute, run_.context(VLM_ABI_VERSION), images[i]->rows.abi(), row.abi()),
-                       "copy of an image embedding");
+            Run& run = run_.run();
+            const auto& compute = run.compute();
+            run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), images[i]->rows.abi(), row.abi()),
+                      "copy of an image embedding");
             std::copy_n(row.data<float>(), width,
                         result.image_embeddings.data<float>() + static_cast<int64_t>(i) * width);
         }
-    }
-
-    std::vector<Segment> segments_of(const std::string& prompt,
-                                     const std::vector<std::shared_ptr<const VisualTokens>>& images) const {
-        std::vector<TokenLayout> layouts;
-        for (const auto& image : images) layouts.push_back(image->layout);
-        const bool in_sequence = pipeline_.connector().description().delivery == VLM_DELIVERY_INLINE;
-        return build_prompt(prompt, layouts, pipeline_.recipe().prompt, pipeline_.checkpoint().tokenizer(),
-                            in_sequence);
     }
 
     /** Backbones that do not generate: one pass, the output is the answer. */
@@ -198,7 +180,7 @@ class Answering {
             for (const auto& image : sequences[i].images) images[i].push_back(image.get());
             requests.push_back({nullptr, sequences[i].segments, images[i], VLM_LOGITS_LAST});
         }
-        auto outputs = pipeline_.backbone().run(run_, requests, pipeline_.device().allocator());
+        auto outputs = pipeline_.backbone().run(run_.run(), requests, pipeline_.device().allocator());
         for (size_t i = 0; i < sequences.size(); ++i) {
             sequences[i].answer.output = outputs[i].rows;
             sequences[i].answer.confidence = outputs[i].confidence;
@@ -221,8 +203,7 @@ class Answering {
 
     const Pipeline& pipeline_;
     const GenerationOptions& options_;
-    HookService hooks_;
-    Run run_;
+    PipelineRun run_;
     Trace& trace_;
     std::vector<PagePart> rows_;  ///< Of each sequence, when pages are cut into rows.
 };

@@ -9,9 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "host/base/error.hpp"
-#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/prompt.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace vlm {
 namespace {
@@ -91,16 +90,12 @@ class Weights {
                                !sequence_.segments.back().ids.empty();
         Listeners quiet;
         quiet.cancelled = listeners_.cancelled;
-        const auto& compute = pipeline_.device();
         std::vector<int32_t> tail(sequence_.answer.begin(), sequence_.answer.end() - 1);
         std::unique_ptr<Backbone::Context> context;
         if (!all && text_last) {
-            HookService hooks(pipeline_.reducers(), compute.allocator());
-            Run run(compute.compute(), &quiet, hooks.abi(), compute.stream());
-            hooks.bind(&run);
-            context = backbone.create_context(run, prompt + answer);
-            const Backbone::Request request{context.get(), sequence_.segments, images_, VLM_LOGITS_NONE};
-            backbone.run(run, {&request, 1}, compute.allocator());
+            PipelineRun run(pipeline_, quiet);
+            context = backbone.create_context(run.run(), prompt + answer);
+            run.read(context.get(), sequence_.segments, images_, VLM_LOGITS_NONE);
             try {
                 backbone.truncate(*context, prompt - 1);
                 tail.insert(tail.begin(), sequence_.segments.back().ids.back());
@@ -108,27 +103,20 @@ class Weights {
                 if (error.code() != VLM_STATUS_FAILED_PRECONDITION) throw;
                 context.reset();  // cut by a reducer: its last row can only be seen while the prompt is read
             }
-            compute_end(run);
         }
         if (!context) {
-            HookService hooks(pipeline_.reducers(), compute.allocator());
-            const Listeners loud = collecting(listeners_, prefix_, all ? 0 : 1, prompt_);
-            Run run(compute.compute(), &loud, hooks.abi(), compute.stream());
-            hooks.bind(&run);
-            context = backbone.create_context(run, prompt + answer);
-            const Backbone::Request request{context.get(), sequence_.segments, images_, VLM_LOGITS_NONE};
-            backbone.run(run, {&request, 1}, compute.allocator());
-            records_ = hooks.records();
-            compute_end(run);
+            PipelineRun run(pipeline_, collecting(listeners_, prefix_, all ? 0 : 1, prompt_));
+            context = backbone.create_context(run.run(), prompt + answer);
+            run.read(context.get(), sequence_.segments, images_, VLM_LOGITS_NONE);
+            records_ = run.hooks().records();
         }
         if (!tail.empty()) {
             const Listeners loud = collecting(listeners_, prefix_, 0, tail_);
-            Run run(compute.compute(), &loud, nullptr, compute.stream());
+            DeviceRun run(pipeline_.device(), &loud);
             tail_rows_ = static_cast<int64_t>(tail.size());
             const std::vector<Segment> segments = {Segment{tail, -1, 0, tail_rows_}};
             const Backbone::Request request{context.get(), segments, {}, VLM_LOGITS_NONE};
-            backbone.run(run, {&request, 1}, compute.allocator());
-            compute_end(run);
+            backbone.run(run, {&request, 1}, pipeline_.device().allocator());
         }
         const auto& shown = prompt_.empty() ? tail_ : prompt_;
         if (shown.empty())
@@ -139,8 +127,6 @@ class Weights {
         layers_ = shown.rbegin()->first + 1;
         result_.prompt_positions = prompt;
     }
-
-    void compute_end(Run& run) const { pipeline_.device().end_run(run.context(VLM_ABI_VERSION)); }
 
     /** Which position of the sequence each key of each layer is. */
     void place() {
@@ -199,11 +185,7 @@ class Weights {
     }
 
     std::vector<int32_t> rows_of(const VisualTokens& image) const {
-        Listeners quiet;
-        HookService hooks(pipeline_.reducers(), pipeline_.device().allocator());
-        Run run(pipeline_.device().compute(), &quiet, nullptr, pipeline_.device().stream());
-        Trace trace;
-        return VisualStage{pipeline_, run, hooks, trace}.rows_of_positions(image.layout, image.map);
+        return PipelineRun(pipeline_, {}).visual().rows_of_positions(image.layout, image.map);
     }
 
     std::vector<int32_t> chosen() const {

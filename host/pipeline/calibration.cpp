@@ -15,6 +15,8 @@
 #include <system_error>
 #include <thread>
 
+#include "host/services/device_run.hpp"
+
 namespace vlm {
 namespace {
 
@@ -174,7 +176,7 @@ class Walk {
     Walk& operator=(const Walk&) = delete;
 
     void run(const NamedImage& image) {
-        Run run(device().compute(), &listeners_, &hooks_, device().stream());
+        DeviceRun run(device(), &listeners_, &hooks_);
         run_ = &run;
         const auto& encoder = pipeline_.encoder();
         const std::vector<VisionEncoder::Plan> plans = {encoder.plan(image.image.width, image.image.height)};
@@ -182,12 +184,10 @@ class Walk {
         try {
             encoder.encode(run, pixels, plans, device().allocator());
         } catch (...) {
-            device().end_run(run.context(VLM_ABI_VERSION));
             // What happened at the hook says more than what the encoder made of it.
             if (failure_) std::rethrow_exception(failure_);
             throw;
         }
-        device().end_run(run.context(VLM_ABI_VERSION));
     }
 
     int32_t layers_seen() const { return next_layer_; }

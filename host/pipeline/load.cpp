@@ -4,6 +4,7 @@
  */
 #include "host/pipeline/loading_progress.hpp"
 #include "host/pipeline/pipeline.hpp"
+#include "host/services/device_run.hpp"
 #include "host/weights/packed_cache.hpp"
 
 namespace vlm {
@@ -56,10 +57,10 @@ void Pipeline::load(const OpenOptions& options) {
     Listeners quiet = options.listeners;
     quiet.progress = {};
     LoadingProgress progress(recipe_, *store, options.encoder_only, options.listeners.progress);
-    std::vector<std::unique_ptr<Run>> runs;
+    std::vector<std::unique_ptr<DeviceRun>> runs;
     std::shared_ptr<PackedCache> cache;
     for (const auto& [name, device] : devices_.all()) {
-        runs.push_back(std::make_unique<Run>(device->compute(), &quiet, nullptr, device->stream()));
+        runs.push_back(std::make_unique<DeviceRun>(*device, &quiet));
         // Loading only the encoder would make a file that ends before the rest.
         if (!options.encoder_only && !cache && (cache = open_packed_cache(*store, {name, device})))
             device->use_packed_cache(cache);
@@ -92,11 +93,7 @@ void Pipeline::load(const OpenOptions& options) {
         for (auto& post : post_processors_) load_stage(*post, device(), "");
     }
     if (cache) cache->finish();
-    for (size_t i = 0; i < runs.size(); ++i) {
-        Device& device = *devices_.all()[i].device;
-        device.use_packed_cache(nullptr);
-        device.end_run(runs[i]->context(VLM_ABI_VERSION));
-    }
+    for (const auto& [name, device] : devices_.all()) device->use_packed_cache(nullptr);
     progress.finish();
 }
 

@@ -8,10 +8,9 @@
 
 #include "host/base/error.hpp"
 #include "host/pipeline/generate.hpp"
-#include "host/pipeline/hooks.hpp"
 #include "host/pipeline/pages.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/prompt.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace vlm {
 namespace {
@@ -25,25 +24,12 @@ double log_sum(std::span<const float> row, size_t& favourite) {
     return largest + std::log(sum);
 }
 
-/** What is read for one answer. */
-struct Question {
-    std::vector<std::shared_ptr<const VisualTokens>> images;
-    std::vector<Segment> segments;
-};
-
 class Teaching {
   public:
-    Teaching(const Pipeline& pipeline, const Listeners& listeners)
-        : pipeline_(pipeline),
-          hooks_(pipeline.reducers(), pipeline.device().allocator()),
-          run_(pipeline.device().compute(), &listeners, hooks_.abi(), pipeline.device().stream()) {
-        hooks_.bind(&run_);
-    }
-    ~Teaching() { pipeline_.device().end_run(run_.context(VLM_ABI_VERSION)); }
-    Teaching(const Teaching&) = delete;
-    Teaching& operator=(const Teaching&) = delete;
+    Teaching(const Pipeline& pipeline, const Listeners& listeners) : pipeline_(pipeline), run_(pipeline, listeners) {}
 
-    std::vector<Question> questions(const NamedImage& image, const std::string& text) {
+    /** A question for each part that the page is cut into. */
+    std::vector<ReadyPrompt> questions(const NamedImage& image, const std::string& text) {
         Request request;
         request.prompt = text;
         request.images.push_back(image);
@@ -51,25 +37,19 @@ class Teaching {
         const auto parts = split_pages(request.images, pipeline_.manifest().image);
         std::vector<const NamedImage*> images;
         for (const auto& part : parts) images.push_back(&part.image);
-        VisualStage visual{pipeline_, run_, hooks_, trace_};
-        const bool in_sequence = pipeline_.connector().description().delivery == VLM_DELIVERY_INLINE;
-        std::vector<Question> questions;
-        for (const auto& tokens : visual.encode(images, prompt, nullptr)) {
-            const std::vector<TokenLayout> layouts{tokens->layout};
-            questions.push_back({{tokens},
-                                 build_prompt(prompt, layouts, pipeline_.recipe().prompt,
-                                              pipeline_.checkpoint().tokenizer(), in_sequence)});
-        }
+        std::vector<ReadyPrompt> questions;
+        for (const auto& tokens : run_.visual().encode(images, prompt, nullptr))
+            questions.push_back({place_images(pipeline_, prompt, {&tokens, 1}), {tokens}});
         return questions;
     }
 
-    std::vector<int32_t> answer(const Question& question, int64_t max_new_tokens) {
+    std::vector<int32_t> answer(const ReadyPrompt& question, int64_t max_new_tokens) {
         std::vector<Sequence> sequences(1);
         sequences[0].segments = question.segments;
         sequences[0].images = question.images;
         GenerationOptions greedy;
         greedy.max_new_tokens = max_new_tokens;
-        generate(pipeline_, run_, sequences, greedy, {}, trace_);
+        generate(pipeline_, run_.run(), sequences, greedy, {}, run_.trace());
         std::vector<int32_t> tokens;
         for (const auto& token : sequences[0].answer.tokens) tokens.push_back(token.id);
         if (sequences[0].answer.finish == FinishReason::stop_token) tokens.push_back(sequences[0].history.back());
@@ -77,25 +57,22 @@ class Teaching {
     }
 
     /** Reads the prompt, then all of the answer but its last token: a prediction for each token. */
-    TaughtAnswer predictions(const Question& question, std::vector<int32_t> tokens) {
+    TaughtAnswer predictions(const ReadyPrompt& question, std::vector<int32_t> tokens) {
         TaughtAnswer result{std::move(tokens), {}};
         if (result.tokens.empty()) return result;
         const auto count = static_cast<int64_t>(result.tokens.size());
-        const auto context = pipeline_.backbone().create_context(run_, segment_tokens(question.segments) + count);
-        std::vector<const VisualTokens*> images;
-        for (const auto& image : question.images) images.push_back(image.get());
-        read({context.get(), question.segments, images, VLM_LOGITS_LAST}, 1, result);
+        const auto context = pipeline_.backbone().create_context(run_.run(), segment_tokens(question.segments) + count);
+        add(run_.read(context.get(), question.segments, question.visual(), VLM_LOGITS_LAST), 1, result);
         if (count == 1) return result;
         const std::vector<Segment> rest{{{result.tokens.begin(), result.tokens.end() - 1}, -1, 0, count - 1}};
-        read({context.get(), rest, {}, VLM_LOGITS_ALL}, count - 1, result);
+        add(run_.read(context.get(), rest, {}, VLM_LOGITS_ALL), count - 1, result);
         return result;
     }
 
   private:
     /** Appends the last `count` rows of logits. */
-    void read(const Backbone::Request& request, int64_t count, TaughtAnswer& result) {
-        const auto outputs = pipeline_.backbone().run(run_, {&request, 1}, pipeline_.device().allocator());
-        const Tensor& rows = outputs.front().rows;
+    void add(const Backbone::Output& output, int64_t count, TaughtAnswer& result) const {
+        const Tensor& rows = output.rows;
         if (rows.dim(0) < count)
             throw failed_precondition(pipeline_.backbone().plugin().id() + " gave " + std::to_string(rows.dim(0)) +
                                       " rows of logits for " + std::to_string(count) + " tokens");
@@ -104,9 +81,7 @@ class Teaching {
     }
 
     const Pipeline& pipeline_;
-    HookService hooks_;
-    Run run_;
-    Trace trace_;
+    PipelineRun run_;
 };
 
 }  // namespace

@@ -8,7 +8,6 @@
 
 #include "host/pipeline/prompt.hpp"
 #include "host/pipeline/score.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace vlm {
 namespace {
@@ -52,7 +51,7 @@ std::vector<int32_t> generated_ids(const Sequence& sequence) {
 
 class Rereading {
   public:
-    Rereading(const Pipeline& pipeline, Run& run, Trace& trace) : pipeline_(pipeline), run_(run), trace_(trace) {}
+    explicit Rereading(PipelineRun& run) : pipeline_(run.pipeline()), run_(run) {}
 
     void add(const ReadRow& row) {
         Doubt doubt{row, {{row.sequence->images.front(), row.sequence->segments}}, {}};
@@ -61,23 +60,20 @@ class Rereading {
     }
 
     /** Cuts all rows with one more margin and reads them. */
-    void read(HookService& hooks, double margin, const GenerationOptions& options) {
+    void read(double margin, const GenerationOptions& options) {
         std::vector<NamedImage> images;
         for (const auto& doubt : doubts_)
             images.push_back(cut_again(*doubt.row.part, pipeline_.manifest().image, margin));
         std::vector<const NamedImage*> pointers;
         for (const auto& image : images) pointers.push_back(&image);
-        VisualStage visual{pipeline_, run_, hooks, trace_};
-        const auto tokens = visual.encode(pointers, *doubts_.front().row.prompt, nullptr);
+        const auto tokens = run_.visual().encode(pointers, *doubts_.front().row.prompt, nullptr);
         std::vector<Sequence> sequences(doubts_.size());
         for (size_t i = 0; i < doubts_.size(); ++i) {
-            const std::vector layouts{tokens[i]->layout};
-            sequences[i].segments = build_prompt(*doubts_[i].row.prompt, layouts, pipeline_.recipe().prompt,
-                                                 pipeline_.checkpoint().tokenizer(), true);
+            sequences[i].segments = place_images(pipeline_, *doubts_[i].row.prompt, {&tokens[i], 1});
             sequences[i].images = {tokens[i]};
             doubts_[i].views.push_back({tokens[i], sequences[i].segments});
         }
-        generate(pipeline_, run_, sequences, options, {}, trace_);
+        generate(pipeline_, run_.run(), sequences, options, {}, run_.trace());
         for (size_t i = 0; i < doubts_.size(); ++i) {
             auto ids = generated_ids(sequences[i]);
             auto& known = doubts_[i].readings;
@@ -127,13 +123,13 @@ class Rereading {
         for (const auto& [view, reading] : pairs) {
             segments.push_back(view->prompt);
             segments.back().push_back({reading->ids, -1, 0, static_cast<int64_t>(reading->ids.size())});
-            contexts.push_back(pipeline_.backbone().create_context(run_, segment_tokens(segments.back())));
+            contexts.push_back(pipeline_.backbone().create_context(run_.run(), segment_tokens(segments.back())));
             images.push_back(view->image.get());
         }
         std::vector<Backbone::Request> requests;
         for (size_t i = 0; i < pairs.size(); ++i)
             requests.push_back({contexts[i].get(), segments[i], {&images[i], 1}, VLM_LOGITS_ALL});
-        const auto outputs = pipeline_.backbone().run(run_, requests, pipeline_.device().allocator());
+        const auto outputs = pipeline_.backbone().run(run_.run(), requests, pipeline_.device().allocator());
         for (size_t i = 0; i < pairs.size(); ++i) {
             auto& [view, reading] = pairs[i];
             std::vector<int32_t> labels(static_cast<size_t>(segment_tokens(view->prompt)), kNoLabel);
@@ -148,8 +144,7 @@ class Rereading {
     }
 
     const Pipeline& pipeline_;
-    Run& run_;
-    Trace& trace_;
+    PipelineRun& run_;
     std::vector<Doubt> doubts_;
 };
 
@@ -161,10 +156,9 @@ bool is_doubtful(const Answer& answer, double probability) {
     });
 }
 
-int64_t reread(const Pipeline& pipeline, Run& run, HookService& hooks, std::span<const ReadRow> rows,
-               const GenerationOptions& options, Trace& trace) {
-    const auto& wish = pipeline.manifest().image.reread;
-    Rereading again(pipeline, run, trace);
+int64_t reread(PipelineRun& run, std::span<const ReadRow> rows, const GenerationOptions& options) {
+    const auto& wish = run.pipeline().manifest().image.reread;
+    Rereading again(run);
     int64_t doubtful = 0;
     for (const auto& row : rows) {
         if (!is_doubtful(row.sequence->answer, wish.below)) continue;
@@ -172,8 +166,8 @@ int64_t reread(const Pipeline& pipeline, Run& run, HookService& hooks, std::span
         ++doubtful;
     }
     if (doubtful == 0) return 0;
-    const Trace::Scope scope(trace, "reread");
-    for (const double margin : wish.margins) again.read(hooks, margin, options);
+    const Trace::Scope scope(run.trace(), "reread");
+    for (const double margin : wish.margins) again.read(margin, options);
     again.decide();
     return doubtful;
 }

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "host/pipeline/generate.hpp"
-#include "host/pipeline/hooks.hpp"
 #include "host/pipeline/pages.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 
 namespace vlm {
 
@@ -30,7 +30,6 @@ bool is_doubtful(const Answer& answer, double probability);
 
 /** Reads the doubtful ones of `rows` again as the manifest's `image.reread` says; returns how many those were. Cancels
  * and errors of plugins are thrown. */
-int64_t reread(const Pipeline& pipeline, Run& run, HookService& hooks, std::span<const ReadRow> rows,
-               const GenerationOptions& options, Trace& trace);
+int64_t reread(PipelineRun& run, std::span<const ReadRow> rows, const GenerationOptions& options);
 
 }  // namespace vlm

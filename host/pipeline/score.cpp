@@ -8,9 +8,8 @@
 #include <string>
 
 #include "host/base/error.hpp"
-#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/prompt.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace vlm {
 
@@ -100,21 +99,11 @@ std::vector<Score> score_answers(const Pipeline& pipeline, const Request& reques
             " does not generate text, so no answer can be scored; ask without --score for its own scores");
     if (pipeline.manifest().image.split_rows)
         throw unimplemented("an answer is scored on whole images; remove image.split_rows from the manifest");
-    Trace own;
-    HookService hooks(pipeline.reducers(), pipeline.device().allocator());
-    Run run(pipeline.device().compute(), &listeners, hooks.abi(), pipeline.device().stream());
-    hooks.bind(&run);
-    const std::string prompt = pipeline.render_prompt(request);
-    std::vector<const NamedImage*> images;
-    for (const auto& image : request.images) images.push_back(&image);
-    VisualStage visual{pipeline, run, hooks, trace != nullptr ? *trace : own};
-    GivenSequence asked;
-    asked.images = visual.encode(images, prompt, nullptr);
-    std::vector<TokenLayout> layouts;
-    for (const auto& tokens : asked.images) layouts.push_back(tokens->layout);
+    PipelineRun run(pipeline, listeners, trace);
+    const auto ready = run.prepare(request.images, pipeline.render_prompt(request));
+    const auto layouts = ready.layouts();
     const auto& tokenizer = pipeline.checkpoint().tokenizer();
-    asked.segments = build_prompt(prompt, layouts, pipeline.recipe().prompt, tokenizer,
-                                  pipeline.connector().description().delivery == VLM_DELIVERY_INLINE);
+    GivenSequence asked{ready.segments, ready.images};
     for (const auto& segment : asked.segments) asked.prompt_text += static_cast<int64_t>(segment.ids.size());
 
     std::vector<Score> scores;
@@ -139,8 +128,8 @@ std::vector<Score> score_answers(const Pipeline& pipeline, const Request& reques
         scores.push_back(std::move(score));
     }
     {
-        const Trace::Scope scope(visual.trace, "score");
-        const auto values = score_sequences(pipeline, run, sequences);
+        const Trace::Scope scope(run.trace(), "score");
+        const auto values = score_sequences(pipeline, run.run(), sequences);
         for (size_t i = 0; i < scores.size(); ++i) {
             if (values[i].size() != scores[i].tokens.size())
                 throw failed_precondition("a token reducer dropped positions of the answer, so it cannot be scored");
@@ -149,7 +138,6 @@ std::vector<Score> score_answers(const Pipeline& pipeline, const Request& reques
             scores[i].loss = mean_loss(values[i]);
         }
     }
-    pipeline.device().end_run(run.context(VLM_ABI_VERSION));
     return scores;
 }
 

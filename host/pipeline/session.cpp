@@ -5,24 +5,11 @@
 
 #include <algorithm>
 
-#include "host/pipeline/hooks.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/post_process.hpp"
 #include "host/pipeline/prompt.hpp"
 
 namespace vlm {
-namespace {
-
-/** Gives back what the device lent a run, however it ends. */
-struct RunEnd {
-    const Pipeline& pipeline;
-    Run& run;
-    RunEnd(const Pipeline& opened, Run& running) : pipeline(opened), run(running) {}
-    ~RunEnd() { pipeline.device().end_run(run.context(VLM_ABI_VERSION)); }
-    RunEnd(const RunEnd&) = delete;
-    RunEnd& operator=(const RunEnd&) = delete;
-};
-
-}  // namespace
 
 std::vector<Session::Unit> Session::units_of(const std::vector<Segment>& segments) {
     std::vector<Unit> units;
@@ -91,16 +78,11 @@ std::vector<Result> Session::answer(const std::vector<Request>& requests, const 
 }
 
 Tensor Session::encode(const NamedImage& image, const std::string& prompt) {
-    const Listeners cancel = listeners();
-    Trace spans;
-    HookService hooks(pipeline_->reducers(), pipeline_->device().allocator());
-    Run run(pipeline_->device().compute(), &cancel, hooks.abi(), pipeline_->device().stream());
-    const RunEnd end{*pipeline_, run};
-    hooks.bind(&run);
+    PipelineRun alone(*pipeline_, listeners());
     const NamedImage* const images[] = {&image};
-    VisualStage visual{*pipeline_, run, hooks, spans, false};
-    const auto tokens = visual.encode(images, prompt, &cache_).front();
+    const auto tokens = alone.visual(false).encode(images, prompt, &cache_).front();
     Tensor rows(VLM_DTYPE_F32, tokens->rows.shape());
+    Run& run = alone.run();
     const auto& compute = run.compute();
     run.check(compute.copy(&compute, run.context(VLM_ABI_VERSION), tokens->rows.abi(), rows.abi()),
               "copy of visual tokens");
@@ -109,21 +91,12 @@ Tensor Session::encode(const NamedImage& image, const std::string& prompt) {
 
 Result Session::take_turn(const Request& request, const GenerationOptions& options, const StreamCallback& stream,
                           Trace& spans) {
-    const Listeners cancel = listeners();
-    HookService hooks(pipeline_->reducers(), pipeline_->device().allocator());
-    Run run(pipeline_->device().compute(), &cancel, hooks.abi(), pipeline_->device().stream());
-    const RunEnd end{*pipeline_, run};
-    hooks.bind(&run);
-
+    PipelineRun turn(*pipeline_, listeners(), &spans);
     const std::string prompt = render(request);
     std::vector<const NamedImage*> images;
     for (const auto& image : request.images) images.push_back(&image);
-    VisualStage visual{*pipeline_, run, hooks, spans};
-    for (auto& made : visual.encode(images, prompt, &cache_)) images_.push_back(std::move(made));
-    std::vector<TokenLayout> layouts;
-    for (const auto& image : images_) layouts.push_back(image->layout);
-    const auto units =
-        units_of(build_prompt(prompt, layouts, pipeline_->recipe().prompt, pipeline_->checkpoint().tokenizer(), true));
+    for (auto& made : turn.visual().encode(images, prompt, &cache_)) images_.push_back(std::move(made));
+    const auto units = units_of(place_images(*pipeline_, prompt, images_));
 
     // At least one token is read anew: its logits choose the first token of the answer.
     size_t common = 0;
@@ -148,7 +121,7 @@ Result Session::take_turn(const Request& request, const GenerationOptions& optio
         if (units[i].image < 0) sequence.history.push_back(units[i].id);
     read_.clear();
     try {
-        vlm::generate(*pipeline_, run, sequences, options, stream, spans);
+        vlm::generate(*pipeline_, turn.run(), sequences, options, stream, spans);
     } catch (...) {
         context_.reset();  // half-read: the next turn starts over
         throw;
@@ -166,7 +139,7 @@ Result Session::take_turn(const Request& request, const GenerationOptions& optio
     const auto state = pipeline_->backbone().state(*context_);
     result.tokens.kv_bytes = state.kv_bytes;
     result.tokens.pruned = state.pruned;
-    result.reductions = hooks.records();
+    result.reductions = turn.hooks().records();
 
     // The context has read all but the last chosen token (which nobody has fed back).
     read_ = units;
@@ -177,7 +150,7 @@ Result Session::take_turn(const Request& request, const GenerationOptions& optio
     else
         raw_text_ += result.text;
     result.answers.push_back(std::move(sequence.answer));
-    post_process(*pipeline_, run, {request.prompt}, result);
+    post_process(*pipeline_, turn.run(), {request.prompt}, result);
     return result;
 }
 

@@ -121,14 +121,12 @@ std::string StageDevices::description() const {
 
 StageRun::StageRun(Device& device, Run& run, HookService& hooks)
     : device_(&device), run_(&run), hooks_(&hooks), outer_(hooks.place()) {
-    if (device.compute() != &run.compute())
-        own_ = std::make_unique<Run>(device.compute(), run.listeners(), hooks.abi(), device.stream());
+    if (device.compute() != &run.compute()) own_ = std::make_unique<DeviceRun>(device, run.listeners(), hooks.abi());
     hooks.move_to({&this->run(), device.allocator()});
 }
 
 StageRun::~StageRun() {
     hooks_->move_to(outer_);
-    if (own_) device_->end_run(own_->context(VLM_ABI_VERSION));
 }
 
 Tensor StageRun::carry(Run& from, const Tensor& tensor, uint32_t dtype) {

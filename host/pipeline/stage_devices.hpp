@@ -12,7 +12,7 @@
 #include "host/base/tensor.hpp"
 #include "host/compute/device.hpp"
 #include "host/pipeline/hooks.hpp"
-#include "host/services/run.hpp"
+#include "host/services/device_run.hpp"
 
 namespace vlm {
 
@@ -91,7 +91,7 @@ class StageRun {
   private:
     Device* device_;
     Run* run_;
-    std::unique_ptr<Run> own_;
+    std::unique_ptr<DeviceRun> own_;
     HookService* hooks_;
     HookService::Place outer_;
 };

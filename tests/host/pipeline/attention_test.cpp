@@ -12,10 +12,8 @@
 #include "host/image/decode.hpp"
 #include "host/json/document.hpp"
 #include "host/pipeline/attention_picture.hpp"
-#include "host/pipeline/hooks.hpp"
-#include "host/pipeline/prompt.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/score.hpp"
-#include "host/pipeline/visual.hpp"
 #include "host/weights/mapped_file.hpp"
 #include "host/weights/safetensors.hpp"
 
@@ -49,29 +47,16 @@ struct Subject {
         for (const auto& image : first["images"].as_strings())
             request.images.push_back({image, decode_file(folder / image, {}, pipeline->recipe().color_mode)});
 
-        Listeners quiet;
-        HookService hooks(pipeline->reducers(), pipeline->device().allocator());
-        Run run(pipeline->device().compute(), &quiet, hooks.abi());
-        hooks.bind(&run);
-        Trace trace;
-        std::vector<const NamedImage*> images;
-        for (const auto& image : request.images) images.push_back(&image);
-        const std::string prompt = pipeline->render_prompt(request);
-        tokens = VisualStage{*pipeline, run, hooks, trace}.encode(images, prompt, nullptr);
-        std::vector<TokenLayout> layouts;
-        for (const auto& t : tokens) layouts.push_back(t->layout);
-        segments = build_prompt(prompt, layouts, pipeline->recipe().prompt, pipeline->checkpoint().tokenizer(),
-                                pipeline->connector().description().delivery == VLM_DELIVERY_INLINE);
+        ready = PipelineRun(*pipeline, {}).prepare(request.images, pipeline->render_prompt(request));
     }
     AnswerAttention attention(const std::vector<int32_t>& ids, const std::string& layer, bool prompt = false) const {
-        return answer_attention(*pipeline, {segments, tokens, ids}, attention_choice(layer), prompt);
+        return answer_attention(*pipeline, {ready.segments, ready.images, ids}, attention_choice(layer), prompt);
     }
 
     fs::path folder;
     std::unique_ptr<Pipeline> pipeline;
     Request request;
-    std::vector<std::shared_ptr<const VisualTokens>> tokens;
-    std::vector<Segment> segments;
+    ReadyPrompt ready;
 };
 
 /** A file of tests/data/attention whose checkpoint is the one in the reference folder; NULL when that differs. */
@@ -202,12 +187,13 @@ TEST(Attention, RowsAddUpToOneWhateverTheModelDoesToItsTokens) {
 
 TEST(Attention, OfAMemoryGoesToTheLatestImage) {
     const Subject subject("idefics");
-    if (!subject.pipeline || subject.tokens.size() < 2) GTEST_SKIP() << "no reference folder with two images as memory";
+    if (!subject.pipeline || subject.ready.images.size() < 2)
+        GTEST_SKIP() << "no reference folder with two images as memory";
     const auto got = subject.attention({5, 6}, "mean");
     for (const auto& row : got.rows) {
         double latest = 0, other = 0;
         for (size_t p = 0; p < row.size(); ++p)
-            (got.positions[p].image + 1 == static_cast<int>(subject.tokens.size()) ? latest : other) +=
+            (got.positions[p].image + 1 == static_cast<int>(subject.ready.images.size()) ? latest : other) +=
                 static_cast<double>(row[p]);
         EXPECT_NEAR(latest, 1, 1e-4);
         EXPECT_EQ(other, 0);

@@ -10,10 +10,8 @@
 
 #include "host/base/error.hpp"
 #include "host/image/decode.hpp"
-#include "host/pipeline/hooks.hpp"
-#include "host/pipeline/pipeline.hpp"
+#include "host/pipeline/pipeline_run.hpp"
 #include "host/pipeline/prompt.hpp"
-#include "host/pipeline/visual.hpp"
 
 namespace {
 
@@ -131,46 +129,31 @@ Numbers compute(const fs::path& folder, const List& reducers, const std::string&
     for (const auto& image : first.at("images"))
         images.push_back(
             {image, vlm::decode_file(folder / image.get<std::string>(), {}, pipeline->recipe().color_mode)});
-    std::vector<const vlm::NamedImage*> pointers;
-    for (const auto& image : images) pointers.push_back(&image);
     const auto& markers = pipeline->recipe().prompt.markers;
     std::string prompt = first.at("prompt");
     for (size_t at; !markers.empty() && (at = prompt.find("{}")) != std::string::npos;)
         prompt.replace(at, 2, markers.front());
 
-    const vlm::Listeners quiet;
-    vlm::HookService hooks(pipeline->reducers(), pipeline->device().allocator());
-    vlm::Run run(pipeline->device().compute(), &quiet, hooks.abi());
-    hooks.bind(&run);
-    vlm::Trace trace;
-    vlm::VisualStage stage{*pipeline, run, hooks, trace};
-    const auto tokens = stage.encode(pointers, prompt, nullptr);
+    vlm::PipelineRun run(*pipeline, {});
+    const auto ready = run.prepare(images, prompt);
     Numbers numbers;
-    std::vector<vlm::TokenLayout> layouts;
-    std::vector<const vlm::VisualTokens*> visual;
-    for (const auto& t : tokens) {
-        const auto rows = t->rows.span<float>();
+    for (const auto& image : ready.images) {
+        const auto rows = image->rows.span<float>();
         numbers.visual.insert(numbers.visual.end(), rows.begin(), rows.end());
-        layouts.push_back(t->layout);
-        visual.push_back(t.get());
     }
-    const auto segments =
-        vlm::build_prompt(prompt, layouts, pipeline->recipe().prompt, pipeline->checkpoint().tokenizer(),
-                          pipeline->connector().description().delivery == VLM_DELIVERY_INLINE);
     std::vector<std::unique_ptr<vlm::Backbone::Context>> contexts;
     while (contexts.size() < sequences)
-        contexts.push_back(pipeline->backbone().create_context(run, vlm::segment_tokens(segments) + 2));
+        contexts.push_back(pipeline->backbone().create_context(run.run(), vlm::segment_tokens(ready.segments) + 2));
     const std::vector<vlm::Segment> next = {{{5}, -1, 0, 1}};
-    for (const auto* step : {&segments, &next}) {
-        const auto& with = step == &next ? std::vector<const vlm::VisualTokens*>{} : visual;
+    for (const auto* step : {&ready.segments, &next}) {
+        const auto& with = step == &next ? std::vector<const vlm::VisualTokens*>{} : ready.visual();
         std::vector<vlm::Backbone::Request> requests;
         for (const auto& context : contexts) requests.push_back({context.get(), *step, with, VLM_LOGITS_ALL});
-        for (const auto& out : pipeline->backbone().run(run, requests, pipeline->device().allocator())) {
+        for (const auto& out : pipeline->backbone().run(run.run(), requests, pipeline->device().allocator())) {
             const auto logits = out.rows.span<float>();
             numbers.logits.insert(numbers.logits.end(), logits.begin(), logits.end());
         }
     }
-    pipeline->device().end_run(run.context(VLM_ABI_VERSION));
     return numbers;
 }
 
