@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/compute/cpu/attention_merged.hpp"
 #include "host/compute/cpu/attention_plan.hpp"
 #include "host/compute/cpu/table.hpp"
 
@@ -173,7 +174,9 @@ vlm_status attention(const vlm_compute* self, const vlm_run_context* run, const 
         if (args == nullptr) throw invalid_argument("args is NULL");
         AttentionCall call;
         prepare_attention(state, *args, call);
-        if (call.virtual_keys() && call.rows > kFewRows) {
+        if (folds_keys(call)) {
+            run_merged(state, call);
+        } else if (call.virtual_keys() && call.rows > kFewRows) {
             run_by_heads(state, call);
         } else if (call.rows > 0) {
             run_attention(state, call);

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <limits>
 
-#include "host/compute/cpu/attention.hpp"
+#include "host/compute/cpu/attention_merged.hpp"
 
 namespace vlm::cpu {
 
@@ -199,7 +199,7 @@ void prepare_attention(State& state, const vlm_attention& args, AttentionCall& c
         }
         call.pages = layer->pages();
     }
-    if (call.rotary > 0 && call.keys > 0) make_rotations(state, call);
+    if (call.rotary > 0 && call.keys > 0 && !folds_keys(call)) make_rotations(state, call);
 }
 
 int64_t staging_bytes(const AttentionCall& call) {

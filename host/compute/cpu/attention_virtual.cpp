@@ -1,8 +1,8 @@
 /** @file attention_virtual.cpp
  *  Keys that exist only as a list of rows and rotations (virtual unmerging, arXiv 2504.17040, with a cache that keeps
  * each merged row once). Keys of a page are rotated side by side, so the table of rotations is turned once per call:
- * a column per key. A page that is made serves every block of query rows when there are many; a decoded row reads each
- * page once and has it made on the way.
+ * a column per key. A page that is made serves every block of query rows. Few rows need no pages where their keys are
+ * merged ones (attention_merged.cpp); otherwise each reads a page once and has it made on the way.
  */
 #include <algorithm>
 #include <cstring>

@@ -118,6 +118,7 @@ constexpr Kernels make_kernels(Isa isa) {
     table.gather_keys_f32 = gather_keys_f32;
     table.gather_keys_bf16 = gather_keys_bf16;
     table.join_pairs = join_pairs;
+    table.merged_logits = merged_logits;
     return table;
 }
 

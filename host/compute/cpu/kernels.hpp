@@ -116,6 +116,21 @@ struct KeyPanel {
     void* panel;
 };
 
+/** A query and a key that stands at `count` positions, halves paired: see merged_inl.hpp. */
+struct MergedKey {
+    const float* query;  ///< `[dim]`, turned to its own position.
+    const float* key;    ///< `[dim]`, not turned.
+    int64_t dim;
+    int64_t rotary;    ///< Frequencies; what lies behind `2 * rotary` elements is not turned.
+    const float* cos;  ///< `[positions][rotary]`
+    const float* sin;
+    const int32_t* positions;
+    int64_t count;
+    float* by_cos;  ///< Work space, `[rotary]` each.
+    float* by_sin;
+    float* logits;  ///< `[positions]`; only those of `positions` are written.
+};
+
 struct Kernels {
     Isa isa;
     GemmF32 gemm_f32;
@@ -153,6 +168,8 @@ struct Kernels {
     /** A line of 32 pairs whose first halves are taken from the pairs of `a` (their second ones if `odd_a`) and whose
      * second halves from those of `b`. */
     void (*join_pairs)(const uint16_t* a, bool odd_a, const uint16_t* b, bool odd_b, uint16_t* out);
+    /** Dot products of a query with a key at each of its positions. */
+    void (*merged_logits)(const MergedKey& key);
     /** The three steps of attention in bf16; NULL where gemm_bf16 is. */
     void (*score_tile)(const ScoreTile& tile);
     void (*value_tile)(const ValueTile& tile);

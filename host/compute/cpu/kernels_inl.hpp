@@ -6,5 +6,6 @@
 #include "host/compute/cpu/math_inl.hpp"
 #include "host/compute/cpu/rows_inl.hpp"
 #include "host/compute/cpu/rotate_inl.hpp"
+#include "host/compute/cpu/merged_inl.hpp"
 #include "host/compute/cpu/gemm_inl.hpp"
 // clang-format on
