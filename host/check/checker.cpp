@@ -15,32 +15,11 @@ namespace {
 constexpr const char* kSilence = "VLM-P-11";
 constexpr const char* kSilenceTitle = "prints nothing";
 
-/** Tries a rule on reducers and on the other kinds; skipped only when it could be tried on neither. */
-void check_both(const Rule& reducers, const Rule& others, const CheckOptions& options) {
-    try {
-        reducers.check(options);
-    } catch (const NotCheckable& reason) {
-        const bool other_kind = std::string(reason.what()).find("does not offer") != std::string::npos;
-        try {
-            others.check(options);
-        } catch (const NotCheckable&) {
-            if (!other_kind) throw reason;
-            throw;
-        }
-    }
-}
-
 std::vector<Rule> all_rules() {
     std::vector<Rule> rules = entry_rules();
     for (auto& rule : component_rules()) rules.push_back(rule);
     for (auto& rule : run_rules()) rules.push_back(rule);
-    for (auto& rule : reducer_rules()) {
-        const auto same = std::find_if(rules.begin(), rules.end(), [&](const Rule& r) { return r.id == rule.id; });
-        if (same == rules.end())
-            rules.push_back(rule);
-        else
-            same->check = [rule, others = *same](const CheckOptions& options) { check_both(rule, others, options); };
-    }
+    for (auto& rule : reducer_rules()) rules.push_back(rule);
     std::stable_sort(rules.begin(), rules.end(), [](const Rule& a, const Rule& b) { return a.id < b.id; });
     return rules;
 }

@@ -30,9 +30,9 @@ CheckOptions isolated(const CheckOptions& options, const std::string& kind);
 std::vector<Rule> entry_rules();
 /** Rules about making, describing and destroying components of any kind. */
 std::vector<Rule> component_rules();
-/** Rules about token reducers: they decide what a model sees, and need no weights to be tried. */
-std::vector<Rule> reducer_rules();
-/** Rules about running, tried on all other kinds. */
+/** Rules about running, tried on all kinds. */
 std::vector<Rule> run_rules();
+/** Rules about token reducers alone. */
+std::vector<Rule> reducer_rules();
 
 }  // namespace vlm

@@ -1,11 +1,11 @@
 /** @file run_rules.cpp
- *  Rules about running, tried on encoders, connectors, backbones and post-processors alike; reducers have rules of
- * their own (reducer_rules.cpp).
+ *  Rules about running, tried on encoders, connectors, backbones, token reducers and post-processors alike.
  */
 #include <sys/mman.h>
 #include <vlm/backbone.h>
 #include <vlm/connector.h>
 #include <vlm/post_processor.h>
+#include <vlm/token_reducer.h>
 #include <vlm/vision_encoder.h>
 
 #include <array>
@@ -22,7 +22,6 @@
 namespace vlm {
 namespace {
 
-constexpr size_t kInputs = 6;
 constexpr uint64_t kMostDraws = 60;
 constexpr double kMostCancelMs = 500;  ///< 50 ms by the rule, and room for a busy machine.
 constexpr int kMostFaults = 40;
@@ -33,37 +32,55 @@ struct Accepted {
     Outcome outcome;
 };
 
-using Make = std::unique_ptr<Trial> (*)(const Subject&);
-constexpr std::array<std::pair<const char*, Make>, 4> kMakers = {{{VLM_KIND_VISION_ENCODER, vision_trial},
-                                                                  {VLM_KIND_CONNECTOR, connector_trial},
-                                                                  {VLM_KIND_BACKBONE, backbone_trial},
-                                                                  {VLM_KIND_POST_PROCESSOR, post_trial}}};
+/** A kind, how to try it, and on how many inputs: those of reducers are small, and differ in many ways. */
+struct Kind {
+    const char* id;
+    std::unique_ptr<Trial> (*make)(const Subject&);
+    size_t inputs;
+};
+constexpr std::array<Kind, 5> kKinds = {{{VLM_KIND_VISION_ENCODER, vision_trial, 6},
+                                         {VLM_KIND_CONNECTOR, connector_trial, 6},
+                                         {VLM_KIND_BACKBONE, backbone_trial, 6},
+                                         {VLM_KIND_TOKEN_REDUCER, reducer_trial, 16},
+                                         {VLM_KIND_POST_PROCESSOR, post_trial, 6}}};
 
-/** Runs `body` for each kind that the plugin offers, on inputs that it takes. */
+/** Inputs that `trial` takes, at most `count`. */
+std::vector<Accepted> accepted_inputs(Trial& trial, const std::string& kind, size_t count) {
+    std::vector<Accepted> inputs;
+    std::string refusal;
+    for (uint64_t draw = 0; draw < kMostDraws && inputs.size() < count; ++draw) {
+        Outcome outcome = trial.run(draw, {});
+        must(outcome.status >= 0 && outcome.status <= VLM_STATUS_UNAUTHENTICATED,
+             "answered " + outcome.input + " with the unknown status " + std::to_string(outcome.status));
+        if (outcome.status == VLM_STATUS_OK)
+            inputs.push_back({draw, std::move(outcome)});
+        else
+            refusal = outcome.input + ": " + outcome.error;
+    }
+    if (inputs.empty()) throw NotCheckable(kind + ": takes none of the random inputs: " + refusal);
+    return inputs;
+}
+
+/** Runs `body` for each kind that the plugin offers, on inputs that it takes. A kind that cannot be tried does not keep
+ * the others from being tried, but is told of. */
 void for_each_trial(
     const CheckOptions& options,
     const std::function<void(const char* kind, Trial& trial, const std::vector<Accepted>& inputs)>& body) {
     const Subject subject(options);
     bool any = false;
-    for (const auto& [kind, make] : kMakers) {
-        if (subject.find_interface(kind) == nullptr) continue;
+    std::string untried;
+    for (const auto& kind : kKinds) {
+        if (subject.find_interface(kind.id) == nullptr) continue;
         any = true;
-        const auto trial = make(subject);
-        std::vector<Accepted> inputs;
-        std::string refusal;
-        for (uint64_t draw = 0; draw < kMostDraws && inputs.size() < kInputs; ++draw) {
-            Outcome outcome = trial->run(draw, {});
-            must(outcome.status >= 0 && outcome.status <= VLM_STATUS_UNAUTHENTICATED,
-                 "answered " + outcome.input + " with the unknown status " + std::to_string(outcome.status));
-            if (outcome.status == VLM_STATUS_OK)
-                inputs.push_back({draw, std::move(outcome)});
-            else
-                refusal = outcome.input + ": " + outcome.error;
+        try {
+            const auto trial = kind.make(subject);
+            body(kind.id, *trial, accepted_inputs(*trial, kind.id, kind.inputs));
+        } catch (const NotCheckable& reason) {
+            if (untried.empty()) untried = reason.what();
         }
-        if (inputs.empty()) throw NotCheckable(std::string(kind) + ": takes none of the random inputs: " + refusal);
-        body(kind, *trial, inputs);
     }
     if (!any) throw NotCheckable("the plugin offers no kind that this rule is tried on");
+    if (!untried.empty()) throw NotCheckable(untried);
 }
 
 void polls_cancel(const CheckOptions& options) {
@@ -123,9 +140,19 @@ void works_in_two_threads(const CheckOptions& options) {
 }
 
 void keeps_to_the_plan(const CheckOptions& options) {
-    for_each_trial(options, [](const char*, Trial&, const std::vector<Accepted>& inputs) {
+    const bool repeats = claims_determinism(options);
+    for_each_trial(options, [&](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
         for (const auto& input : inputs)
             must(input.outcome.misshapen.empty(), input.outcome.misshapen + " for " + input.outcome.input);
+        if (!trial.asks() || !repeats) return;
+        for (const auto& input : inputs)
+            for (uint64_t numbers = 1; numbers <= 2; ++numbers) {
+                Conditions conditions;
+                conditions.unasked = numbers;
+                must(trial.run(input.draw, conditions).bytes == input.outcome.bytes,
+                     "decides by tensors that 'needs' has not asked for, which no host has to show, for " +
+                         input.outcome.input);
+            }
     });
 }
 
@@ -151,14 +178,20 @@ void reports_sound_progress(const CheckOptions& options) {
 
 void survives_failing_services(const CheckOptions& options) {
     for_each_trial(options, [](const char*, Trial& trial, const std::vector<Accepted>& inputs) {
-        const auto& input = inputs.front();
-        FaultyCompute counting(trial.compute(), -1);
         Conditions conditions;
-        conditions.compute = counting.table();
-        must(trial.run(input.draw, conditions).status == VLM_STATUS_OK,
-             "fails behind a table that passes every call on");
+        const Accepted* most = nullptr;
+        int calls = 0;
+        for (const auto& input : inputs) {
+            FaultyCompute counting(trial.compute(), -1);
+            conditions.compute = counting.table();
+            must(trial.run(input.draw, conditions).status == VLM_STATUS_OK,
+                 "fails behind a table that passes every call on");
+            if (counting.calls() > calls) most = &input;
+            calls = std::max(calls, counting.calls());
+        }
+        if (most == nullptr) throw NotCheckable("it calls no function of the compute service that could fail");
+        const auto& input = *most;
         // Few calls are all tried; of many, some from beginning to end.
-        const int calls = counting.calls();
         const int step = std::max(1, calls / kMostFaults);
         for (int at = 0; at < calls; at += step) {
             FaultyCompute faulty(trial.compute(), at);
@@ -178,8 +211,8 @@ void survives_failing_services(const CheckOptions& options) {
 std::unique_ptr<Trial> isolated_trial(const CheckOptions& options, const char* kind) {
     const CheckOptions away = isolated(options, kind);
     try {
-        for (const auto& [name, make] : kMakers)
-            if (std::string_view(name) == kind) return make(Subject(away));
+        for (const auto& known : kKinds)
+            if (std::string_view(known.id) == kind) return known.make(Subject(away));
     } catch (const NotCheckable& reason) {
         throw RuleBroken(std::string("cannot be made in a process of its own: ") + reason.what());
     }

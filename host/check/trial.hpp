@@ -26,7 +26,9 @@ struct Conditions {
     unsigned char fill = 0;                ///< What outputs hold before the plugin writes them.
     bool wrong_input = false;              ///< Give the plugin a tensor of the wrong shape.
     void* stream = nullptr;                ///< Of the run context.
-    int settle_ms = 0;                     ///< Wait so long after the call before looking at what it made.
+    /** What a token reducer has not asked for is missing (0), or is there with numbers that depend on this one. */
+    uint64_t unasked = 0;
+    int settle_ms = 0;  ///< Wait so long after the call before looking at what it made.
 };
 
 /** What one run did. */
@@ -37,6 +39,7 @@ struct Outcome {
     std::vector<char> bytes;  ///< All that it made; compared between runs.
     std::string damage;       ///< Who wrote where it must not; empty: nobody (VLM-P-13).
     std::string misshapen;    ///< Rows, counts or layouts against the plan; empty: as planned (VLM-P-17, VLM-P-18).
+    std::string unsound;      ///< What is wrong with a token map; empty: nothing (VLM-P-14).
     std::string progress;     ///< What is wrong with the reported progress; empty: nothing (VLM-P-23).
     double milliseconds = 0;
 };
@@ -46,6 +49,8 @@ class Trial {
   public:
     virtual ~Trial() = default;
     virtual Outcome run(uint64_t draw, const Conditions& conditions) = 0;
+    /** Whether the kind says what it wants to see (Conditions::unasked). */
+    virtual bool asks() const { return false; }
     const vlm_compute& compute() const { return *device_->compute(); }
 
   protected:
@@ -112,5 +117,6 @@ std::unique_ptr<Trial> vision_trial(const Subject& subject);
 std::unique_ptr<Trial> connector_trial(const Subject& subject);
 std::unique_ptr<Trial> backbone_trial(const Subject& subject);
 std::unique_ptr<Trial> post_trial(const Subject& subject);
+std::unique_ptr<Trial> reducer_trial(const Subject& subject);
 
 }  // namespace vlm

@@ -105,8 +105,17 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"reduce_overruns", "VLM-P-13", "outside of 'groups'"},
         Fault{"reduce_writes_input", "VLM-P-13", "into its input"}, Fault{"reduce_bad_group", "VLM-P-14", "into group"},
         Fault{"reduce_empty_group", "VLM-P-14", "empty"}, Fault{"reduce_too_many", "VLM-P-14", "groups of"},
-        Fault{"reduce_unknown_status", "VLM-P-14", "reduce gave"}, Fault{"reduce_random", "VLM-P-15", "differs"},
+        Fault{"reduce_unknown_status", "VLM-P-14", "reduce gave"}, Fault{"reduce_random", "VLM-P-15", "another result"},
+        Fault{"reduce_fails", "VLM-P-14", "the table of thresholds is torn"},
         Fault{"reduce_ignores_cancel", "VLM-P-10", "went on for"},
+        Fault{"reduce_one_at_a_time", "VLM-P-16", "two threads"},
+        Fault{"reduce_reads_unasked", "VLM-P-17", "'needs' has not asked for"},
+        Fault{"reduce_unknown_need", "VLM-P-17", "flags that there are not"},
+        Fault{"reduce_late", "VLM-P-21", "after it has returned"}, Fault{"reduce_reads_stream", "VLM-P-21", "crashed"},
+        Fault{"reduce_waits", "VLM-P-21", "'cudaStreamSynchronize'"},
+        Fault{"reduce_silent", "VLM-P-22", "said nothing to the error sink"},
+        Fault{"reduce_bad_progress", "VLM-P-23", "done after"},
+        Fault{"reduce_hides_failure", "VLM-P-24", "hides that the compute service failed"},
         Fault{"encoder_ignores_cancel", "VLM-P-10", "went on for"},
         Fault{"encoder_overruns", "VLM-P-13", "outside of 'features'"},
         Fault{"encoder_writes_input", "VLM-P-13", "into its input 'pixels'"},
@@ -190,6 +199,13 @@ TEST(Checker, SaysWhatItCouldNotTry) {
     ASSERT_EQ(results.size(), 1u);
     EXPECT_EQ(results[0].verdict.status, Verdict::Status::skip);
     EXPECT_THAT(results[0].verdict.message, HasSubstr("the moon is in the wrong phase"));
+}
+
+TEST(Checker, ARuleThatFindsNothingToTryIsNoPass) {
+    const auto results = vlm::check_plugin(options_for("sound_post", {"VLM-P-24"}));
+    ASSERT_EQ(results.size(), 1u);
+    EXPECT_EQ(results[0].verdict.status, Verdict::Status::skip);
+    EXPECT_THAT(results[0].verdict.message, HasSubstr("calls no function of the compute service"));
 }
 
 TEST(Checker, RefusesUnknownRulesAndMissingFiles) {
