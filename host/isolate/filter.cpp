@@ -119,8 +119,11 @@ void allow_computing(Filter& filter) {
     constexpr scmp_datum_t kKind = MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_SHARED;
     filter.allow(SCMP_SYS(mmap), argument(3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_GROWSDOWN, 0));
     filter.allow(SCMP_SYS(mmap), argument(3, SCMP_CMP_MASKED_EQ, kKind, MAP_ANONYMOUS));
-    // Not the handler that reports violations.
-    filter.allow(SCMP_SYS(rt_sigaction), argument(0, SCMP_CMP_NE, SIGSYS));
+    // Not the handler that reports violations, and not the signal by which the kernel ends a process that computes
+    // between calls.
+    for (int signal = 1; signal <= SIGRTMAX; ++signal)
+        if (signal != SIGSYS && signal != SIGXCPU)
+            filter.allow(SCMP_SYS(rt_sigaction), argument(0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(signal)));
     // The calling thread's only: no other process is to be slowed down.
     filter.allow(SCMP_SYS(sched_setaffinity), argument(0, SCMP_CMP_EQ, 0));
     // Watching for the end of the host.

@@ -22,6 +22,7 @@ std::shared_ptr<const Plugin> IsolatedPlugin::open(const std::filesystem::path& 
     spec->stage = options.stage;
     spec->time_limit = options.time_limit;
     spec->memory_limit = options.memory_limit;
+    spec->idle_limit = options.idle_limit;
     std::optional<Verification> checked;
     if (trust.mode != TrustMode::off) {
         checked = verify_plugin(path, trust.keys);

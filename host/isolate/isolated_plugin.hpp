@@ -21,6 +21,7 @@ struct IsolateOptions {
     std::string stage;
     std::chrono::milliseconds time_limit{300'000};
     uint64_t memory_limit = 0;
+    std::chrono::seconds idle_limit{10};
 };
 
 /** See the file. */

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -70,6 +71,9 @@ std::pair<vlm_status, std::string> ending(int status, uint32_t violation) {
     if (signal == SIGSYS)
         return {VLM_STATUS_PERMISSION_DENIED,
                 "asked the system for something that an isolated plugin may not (VLM-P-26)"};
+    if (signal == SIGXCPU)
+        return {VLM_STATUS_UNAVAILABLE,
+                "went on computing after its last call had returned, and its process was ended (VLM-P-21)"};
     if (signal == SIGKILL)
         return {VLM_STATUS_UNAVAILABLE,
                 "lost its process: it was killed from outside, perhaps for want of memory, or it closed its connection "
@@ -134,6 +138,7 @@ Process::Process(const LaunchSpec& spec)
     : name_(spec.library.filename().string()),
       time_limit_(spec.time_limit),
       memory_limit_(spec.memory_limit),
+      idle_limit_(spec.idle_limit),
       status_(SharedMapping::create("vlm plugin status", kStatusBytes)) {
     auto [ours, theirs] = Channel::pair();
     channel_ = std::make_unique<Channel>(std::move(ours));
@@ -182,6 +187,12 @@ void Process::spawn(Descriptor socket) {
         throw Error(VLM_STATUS_UNAVAILABLE, program + ": cannot be started: " + std::strerror(error));
     }
     handle_ = Descriptor(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+    if (prlimit(pid_, RLIMIT_CPU, nullptr, &time_limits_) != 0 || clock_getcpuclockid(pid_, &clock_) != 0) {
+        const int cause = errno;
+        end();
+        throw Error(VLM_STATUS_UNAVAILABLE,
+                    program + ": its processor time cannot be limited: " + std::strerror(cause));
+    }
 }
 
 void Process::say_hello(const LaunchSpec& spec) {
@@ -204,6 +215,7 @@ Answer Process::call(Op op, std::string body, const vlm_run_context* run) {
     Watch watch(*this, run);
     const Channel::Patience patience = [&] { watch(); };
     if (shows_data(op)) confine();
+    prlimit(pid_, RLIMIT_CPU, &time_limits_, nullptr);  // a call has a time limit of its own
     const uint32_t flags = (run != nullptr && run->tap != nullptr ? kTapsWanted : 0) |
                            (run != nullptr && run->hooks != nullptr && hook_site(op) != 0 ? kHooksWanted : 0);
     if (!channel_->send({Kind::call, flags, static_cast<int64_t>(op), std::move(body)}, patience)) throw lost();
@@ -224,6 +236,7 @@ Answer Process::call(Op op, std::string body, const vlm_run_context* run) {
                     answer.error_text += (answer.error_text.empty() ? "" : "; it ") + why;
                 }
                 if (op == Op::load && answer.status == VLM_STATUS_OK) confine();
+                limit_idle_time();
                 return answer;
             }
             hear(op, message, run, patience);
@@ -277,6 +290,14 @@ void Process::confine() {
             std::string("cannot be kept from opening files, and its process was ended: ") + std::strerror(error));
     }
     confined_ = true;
+}
+
+void Process::limit_idle_time() const {
+    timespec used{};
+    if (clock_gettime(clock_, &used) != 0) return;  // it has just ended, which the next call finds out
+    rlimit limits = time_limits_;
+    limits.rlim_cur = std::min(limits.rlim_cur, static_cast<rlim_t>(used.tv_sec + 1 + idle_limit_.count()));
+    prlimit(pid_, RLIMIT_CPU, &limits, nullptr);
 }
 
 ProcessLost Process::lost() {

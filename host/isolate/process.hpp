@@ -2,9 +2,11 @@
  *  The process that one isolated plugin runs in, seen from the host: started, called, watched and ended.
  */
 #pragma once
+#include <sys/resource.h>
 #include <vlm/context.h>
 
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -29,6 +31,7 @@ struct LaunchSpec {
     std::string stage;                              ///< For rules about weights: "backbone".
     std::chrono::milliseconds time_limit{300'000};  ///< Of one call.
     uint64_t memory_limit = 0;                      ///< Private bytes beyond those of an empty process; 0: any number.
+    std::chrono::seconds idle_limit{10};            ///< Processor time between two calls: threads may wind down.
 };
 
 /** What the library said about itself, in its process. */
@@ -83,6 +86,8 @@ class Process {
     void hear(Op op, const Message& message, const vlm_run_context* run, const Channel::Patience& patience);
     /** Takes the right to open files from the process, for good. @throws ProcessLost where that is not possible. */
     void confine();
+    /** From the end of a call on, the kernel ends the process when it takes more processor time than `idle_limit`. */
+    void limit_idle_time() const;
     /** Why the process is gone. */
     ProcessLost lost();
     /** Says that the plugin has asked for more memory than it may take since the call began; empty if it has not. */
@@ -93,6 +98,9 @@ class Process {
     std::string name_;
     std::chrono::milliseconds time_limit_;
     uint64_t memory_limit_;
+    std::chrono::seconds idle_limit_;
+    rlimit time_limits_{};  ///< Of processor time, as the process was started with.
+    clockid_t clock_{};     ///< Of the processor time that the process has taken.
     SharedMapping status_;
     std::unique_ptr<Channel> channel_;
     RemoteIdentity identity_;

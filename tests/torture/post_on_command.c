@@ -5,12 +5,14 @@
 #define PROCESS obeying_process
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sound_post.h"
@@ -46,6 +48,15 @@ static volatile char* eat(void) {
     return malloc(1);
 }
 
+static void* spin(void* unused) {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    for (volatile unsigned i = 0;; ++i) {
+    }
+    return unused;
+}
+
 static void obey(const char* command, const vlm_run_context* run) {
     struct sigaction own = {.sa_handler = forgive};
     volatile int* volatile nowhere = NULL;
@@ -66,6 +77,11 @@ static void obey(const char* command, const vlm_run_context* run) {
     if (strcmp(command, "signal another") == 0) kill(1, 0);
     if (strcmp(command, "rename") == 0) rename("a", "b");
     if (strcmp(command, "own handler") == 0) sigaction(SIGSYS, &own, NULL);
+    if (strcmp(command, "ignore the clock") == 0) sigaction(SIGXCPU, &own, NULL);
+    if (strcmp(command, "go on") == 0) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, spin, NULL) == 0) pthread_detach(thread);
+    }
     if (strcmp(command, "blocked") == 0) block_reports();
     if (strcmp(command, "call otherwise") == 0) call_otherwise();
     if (strcmp(command, "slow the host") == 0) sched_setaffinity(getpid() - 1, 0, NULL);
@@ -76,6 +92,8 @@ static void obey(const char* command, const vlm_run_context* run) {
         for (int fd = 3; fd < 64; ++fd)
             if (write(fd, "x", 1) == 1) break;
     while (strcmp(command, "loop") == 0 || strcmp(command, "close") == 0) {
+    }
+    for (const clock_t begin = clock(); strcmp(command, "work") == 0 && clock() < begin + 3 * CLOCKS_PER_SEC;) {
     }
     while (strcmp(command, "wait") == 0 && run->is_cancelled(run->host) == 0) sched_yield();
     if (strcmp(command, "print") == 0) printf("printed by a plugin\n"), fflush(stdout);

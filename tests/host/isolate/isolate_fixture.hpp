@@ -36,6 +36,11 @@ class Isolate : public testing::Test {
             count += entry.path().empty() ? 0 : 1;
         return count;
     }
+    /** Children that have not ended; who has is left for the host to wait for. */
+    static bool has_running_children() {
+        siginfo_t ended{};
+        return waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+    }
     /** Children that run, or that nobody has waited for. */
     static bool has_children() { return waitpid(-1, nullptr, WNOHANG | __WALL) >= 0; }
 };

@@ -69,6 +69,7 @@ TEST_F(IsolatedPost, EveryDeedIsNamedAndTheNextRequestIsServed) {
                                  Deed{"slow the host", "PERMISSION_DENIED", "VLM-P-26", "'sched_setaffinity'"},
                                  Deed{"rename", "PERMISSION_DENIED", "VLM-P-26", "'rename'"},
                                  Deed{"own handler", "PERMISSION_DENIED", "VLM-P-26", "'rt_sigaction'"},
+                                 Deed{"ignore the clock", "PERMISSION_DENIED", "VLM-P-26", "'rt_sigaction'"},
                                  Deed{"share memory", "PERMISSION_DENIED", "VLM-P-26", "'mmap'"},
                                  Deed{"grow a stack", "PERMISSION_DENIED", "VLM-P-26", "'mmap'"},
                                  Deed{"lift the limit", "PERMISSION_DENIED", "VLM-P-26", "'prlimit64'"},
@@ -98,6 +99,24 @@ TEST_F(IsolatedPost, EndlessLoopsAreEndedByTheTimeLimit) {
         EXPECT_FALSE(has_children());
         EXPECT_EQ(told(post, ""), kSound);
     }
+}
+
+TEST_F(IsolatedPost, ComputingBetweenCallsEndsTheProcess) {
+    IsolateOptions options;
+    options.arena = arena_;
+    options.device = {"f32", "f32", 1};
+    options.idle_limit = 1s;
+    const PostProcessor post(IsolatedPlugin::open(VLM_BINARY_DIR "/torture/post_on_command.so", options), {});
+    // Nobody calls meanwhile, and all signals are blocked in the thread that computes.
+    EXPECT_EQ(told(post, "go on"), kSound);
+    for (int tenths = 0; tenths < 300 && has_running_children(); ++tenths) std::this_thread::sleep_for(100ms);
+    EXPECT_FALSE(has_running_children());
+    EXPECT_THAT(told(post, ""), AllOf(testing::StartsWith("UNAVAILABLE"), HasSubstr("org.vlmhost.torture"),
+                                      HasSubstr("after its last call had returned"), HasSubstr("VLM-P-21")));
+    EXPECT_EQ(told(post, ""), kSound);
+    // Time within calls does not count.
+    EXPECT_EQ(told(post, "work"), kSound);
+    EXPECT_EQ(told(post, ""), kSound);
 }
 
 TEST_F(IsolatedPost, MoreMemoryThanTheLimitIsRefusedAndSaidSo) {
