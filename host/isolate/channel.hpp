@@ -52,7 +52,8 @@ enum class Kind : uint32_t {
     tap,        ///< Waits for a tap_reply.
     tap_reply,  ///< Host to plugin: `code` is the listener's status.
     hook_needs,
-    hook_reduce,  ///< Waits for a hook_reply, as hook_needs does.
+    hook_room,    ///< Room for the tokens of hook_reduce: `code` is the number of bytes.
+    hook_reduce,  ///< Waits for a hook_reply, as hook_needs and hook_room do.
     hook_reply,   ///< Host to plugin: `code` is what is needed, or the status.
 };
 

@@ -4,6 +4,7 @@
 #include "host/isolate/hook_messages.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "host/base/error.hpp"
 #include "host/isolate/fields.hpp"
@@ -43,7 +44,24 @@ Tensor get_content(Reader& reader) {
     return tensor;
 }
 
-void get_view(Reader& reader, uint32_t site, OwnedView& view) {
+uint64_t HookRoom::make(int64_t bytes) {
+    memory_.reset();  // the arena may have it for the larger one
+    bytes_ = 0;
+    memory_ = arena_->allocate(bytes);
+    bytes_ = static_cast<uint64_t>(bytes);
+    return arena_->place_of(memory_.get(), bytes_).value_or(0);
+}
+
+Tensor HookRoom::at(uint64_t offset, uint32_t dtype, std::vector<int64_t> shape) const {
+    const uint64_t size = byte_size(shape, dtype);
+    if (offset % kHookAlignment != 0 || offset > bytes_ || size > bytes_ - offset)
+        throw nonsense("that lie outside of the memory that it was given for them");
+    Allocator here;
+    here.allocate = [&](int64_t) { return std::shared_ptr<void>(memory_, static_cast<char*>(memory_.get()) + offset); };
+    return {dtype, std::move(shape), here};
+}
+
+void get_view(Reader& reader, uint32_t site, const HookRoom& room, OwnedView& view) {
     view.abi = abi_struct<vlm_token_view>();
     get_members(reader, view.abi);
     const auto& shown = view.abi;
@@ -55,19 +73,30 @@ void get_view(Reader& reader, uint32_t site, OwnedView& view) {
                        " of them protected");
     for (size_t i = 0; i < kViewMembers.size(); ++i) {
         if (reader.get<uint8_t>() == 0) continue;
-        auto& tensor = view.tensors[i];
-        tensor = get_content(reader);
         const auto& expected = kViewMembers[i];
-        if (tensor.shape().size() != expected.dims || tensor.dim(0) != shown.tokens ||
-            (expected.dtype == 0 ? !is_float(tensor.dtype()) : tensor.dtype() != expected.dtype))
-            throw nonsense("with a tensor of shape " + shape_text(tensor.shape()) + " among those of " +
+        const auto dtype = reader.get<uint32_t>();
+        std::vector<int64_t> shape(reader.count(sizeof(int64_t)));
+        for (auto& size : shape) size = reader.get<int64_t>();
+        if (shape.size() != expected.dims || shape[0] != shown.tokens ||
+            (expected.dtype == 0 ? !is_float(dtype) : dtype != expected.dtype))
+            throw nonsense("with a tensor of shape " + shape_text(shape) + " among those of " +
                            std::to_string(shown.tokens) + " tokens");
+        auto& tensor = view.tensors[i];
+        tensor = room.at(reader.get<uint64_t>(), dtype, shape);
+        const uint64_t bytes = byte_size(shape, dtype);
+        room.counters().copied_bytes += bytes;
+        if (expected.dims == 1) {
+            Tensor own(dtype, shape);
+            std::memcpy(own.data<char>(), tensor.data<char>(), bytes);
+            room.counters().copied_bytes += bytes;
+            tensor = std::move(own);
+        }
         view.abi.*expected.tensor = tensor.abi();
     }
     view.abi.layout = reader.layout(view.layout) ? &view.layout.abi : nullptr;
 }
 
-Message answer_hook(const Message& question, const vlm_run_context* run, uint32_t site) {
+Message answer_hook(const Message& question, const vlm_run_context* run, uint32_t site, HookRoom& room) {
     if (run == nullptr || run->hooks == nullptr || site == 0)
         throw data_loss("its process asks for token reducers in a call that has none");
     const auto& hooks = *run->hooks;
@@ -79,8 +108,17 @@ Message answer_hook(const Message& question, const vlm_run_context* run, uint32_
         const bool sound = asked == site && layer >= -1 && layers >= 0 && layers <= kMostLayers && layer <= layers;
         return {Kind::hook_reply, 0, sound ? hooks.needs(hooks.host, site, layer, layers) : 0, {}};
     }
+    if (question.kind == Kind::hook_room) {
+        try {
+            Writer body;
+            body.put(room.make(question.code));
+            return {Kind::hook_reply, 0, VLM_STATUS_OK, body.bytes()};
+        } catch (const Error& error) {
+            return {Kind::hook_reply, 0, error.code(), {}};
+        }
+    }
     OwnedView view;
-    get_view(reader, site, view);
+    get_view(reader, site, room, view);
     const vlm_token_map* map = nullptr;
     const vlm_status status = hooks.reduce(hooks.host, run, &view.abi, &map);
     Writer body;

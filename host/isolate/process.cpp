@@ -20,7 +20,6 @@
 
 #include "host/base/log.hpp"
 #include "host/isolate/hello.hpp"
-#include "host/isolate/hook_messages.hpp"
 #include "host/isolate/wire.hpp"
 #include "host/plugin/registry.hpp"
 
@@ -139,7 +138,8 @@ Process::Process(const LaunchSpec& spec)
       time_limit_(spec.time_limit),
       memory_limit_(spec.memory_limit),
       idle_limit_(spec.idle_limit),
-      status_(SharedMapping::create("vlm plugin status", kStatusBytes)) {
+      status_(SharedMapping::create("vlm plugin status", kStatusBytes)),
+      hook_room_(spec.arena) {
     auto [ours, theirs] = Channel::pair();
     channel_ = std::make_unique<Channel>(std::move(ours));
     spawn(std::move(theirs));
@@ -270,8 +270,9 @@ void Process::hear(Op op, const Message& message, const vlm_run_context* run, co
         const bool wanted = run != nullptr && run->tap != nullptr;
         const vlm_status status = wanted ? run->tap(run->host, name.c_str(), &tensor) : VLM_STATUS_OK;
         channel_->send({Kind::tap_reply, 0, status, {}}, patience);
-    } else if (message.kind == Kind::hook_needs || message.kind == Kind::hook_reduce) {
-        channel_->send(answer_hook(message, run, hook_site(op)), patience);
+    } else if (message.kind == Kind::hook_needs || message.kind == Kind::hook_room ||
+               message.kind == Kind::hook_reduce) {
+        channel_->send(answer_hook(message, run, hook_site(op), hook_room_), patience);
     } else {
         throw data_loss("its process sent something that is no answer");
     }

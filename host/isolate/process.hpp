@@ -18,6 +18,7 @@
 #include "host/isolate/arena.hpp"
 #include "host/isolate/channel.hpp"
 #include "host/isolate/filter.hpp"
+#include "host/isolate/hook_messages.hpp"
 #include "host/trust/sealed_file.hpp"
 
 namespace vlm::isolate {
@@ -102,6 +103,7 @@ class Process {
     rlimit time_limits_{};  ///< Of processor time, as the process was started with.
     clockid_t clock_{};     ///< Of the processor time that the process has taken.
     SharedMapping status_;
+    HookRoom hook_room_;
     std::unique_ptr<Channel> channel_;
     RemoteIdentity identity_;
     int pid_ = -1;

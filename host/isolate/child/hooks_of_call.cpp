@@ -4,6 +4,7 @@
 #include "host/isolate/child/hooks_of_call.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "host/base/error.hpp"
@@ -21,8 +22,8 @@ Tensor compact_copy(const vlm_run_context& run, const vlm_tensor& tensor) {
     return compact;
 }
 
-HooksOfCall::HooksOfCall(Channel& channel, const vlm_run_context& run)
-    : channel_(channel), run_(run), abi_(abi_struct<vlm_hooks>()) {
+HooksOfCall::HooksOfCall(Channel& channel, const vlm_run_context& run, ShownTokens& tokens)
+    : channel_(channel), run_(run), tokens_(tokens), abi_(abi_struct<vlm_hooks>()) {
     abi_.host = this;
     abi_.needs = [](void* self, uint32_t site, int32_t layer, int32_t layers) -> uint32_t {
         try {
@@ -52,6 +53,21 @@ Message HooksOfCall::ask(const Message& question) {
     return answer;
 }
 
+void HooksOfCall::put(Writer& body, const vlm_tensor& tensor, uint64_t offset) {
+    const auto& view = tensor.view;
+    vlm_tensor target{sizeof(target), VLM_ABI_VERSION, view, nullptr, nullptr};
+    target.view.data = tokens_.arena.data() + tokens_.place + offset;
+    target.view.device = {VLM_DEVICE_CPU, 0};
+    target.view.strides = nullptr;
+    target.view.byte_offset = 0;
+    const vlm_status status = run_.compute->copy(run_.compute, &run_, &tensor, &target);
+    if (status != VLM_STATUS_OK) throw Error(status, "tokens that the reducers want to see cannot be copied");
+    body.put(dtype_of(view));
+    body.put(static_cast<uint32_t>(view.ndim));
+    for (int32_t i = 0; i < view.ndim; ++i) body.put(view.shape[i]);
+    body.put(offset);
+}
+
 uint32_t HooksOfCall::needs(uint32_t site, int32_t layer, int32_t layers) {
     Writer body;
     body.put(site);
@@ -63,12 +79,30 @@ uint32_t HooksOfCall::needs(uint32_t site, int32_t layer, int32_t layers) {
 vlm_status HooksOfCall::reduce(const vlm_token_view& given, const vlm_token_map** map) {
     auto view = abi_struct<vlm_token_view>();
     std::memcpy(&view, &given, std::min<size_t>(given.struct_size, sizeof(view)));
+    std::array<uint64_t, kViewMembers.size()> offsets{};
+    uint64_t needed = 0;
+    for (size_t i = 0; i < kViewMembers.size(); ++i) {
+        const vlm_tensor* const tensor = view.*kViewMembers[i].tensor;
+        if (tensor == nullptr) continue;
+        offsets[i] = needed;
+        needed += byte_size({tensor->view.shape, static_cast<size_t>(tensor->view.ndim)}, dtype_of(tensor->view));
+        needed = (needed + kHookAlignment - 1) / kHookAlignment * kHookAlignment;
+    }
+    if (needed > tokens_.bytes) {
+        const Message room = ask({Kind::hook_room, 0, static_cast<int64_t>(needed), {}});
+        tokens_.bytes = 0;
+        if (room.code != VLM_STATUS_OK)
+            throw Error(static_cast<vlm_status>(room.code),
+                        "no shared memory to show " + std::to_string(view.tokens) + " tokens to the reducers");
+        tokens_.place = Reader(room.body).get<uint64_t>();
+        tokens_.bytes = needed;
+    }
     Writer body;
     put_members(body, view);
-    for (const auto& member : kViewMembers) {
-        const vlm_tensor* const tensor = view.*member.tensor;
+    for (size_t i = 0; i < kViewMembers.size(); ++i) {
+        const vlm_tensor* const tensor = view.*kViewMembers[i].tensor;
         body.put<uint8_t>(tensor != nullptr ? 1 : 0);
-        if (tensor != nullptr) put_content(body, compact_copy(run_, *tensor));
+        if (tensor != nullptr) put(body, *tensor, offsets[i]);
     }
     body.layout(view.layout);
     const Message answer = ask({Kind::hook_reduce, 0, 0, body.bytes()});

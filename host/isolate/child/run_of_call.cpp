@@ -9,7 +9,7 @@
 namespace vlm::isolate {
 
 Server::RunOfCall::RunOfCall(Channel& channel, const StatusPage& page, const vlm_compute* compute, uint32_t abi_version,
-                             uint32_t flags)
+                             uint32_t flags, ShownTokens* tokens)
     : channel_(channel), page_(page) {
     context_.struct_size = sizeof(context_);
     context_.abi_version = abi_version;
@@ -45,7 +45,8 @@ Server::RunOfCall::RunOfCall(Channel& channel, const StatusPage& page, const vlm
             // The status is all that is left to say.
         }
     };
-    if ((flags & kHooksWanted) != 0) context_.hooks = hooks_.emplace(channel, context_).abi();
+    if ((flags & kHooksWanted) != 0 && tokens != nullptr)
+        context_.hooks = hooks_.emplace(channel, context_, *tokens).abi();
     if ((flags & kTapsWanted) == 0) return;
     context_.tap = [](void* self, const char* name, const vlm_tensor* tensor) -> vlm_status {
         if (name == nullptr || tensor == nullptr) return VLM_STATUS_INVALID_ARGUMENT;

@@ -17,7 +17,7 @@ namespace vlm::isolate {
 class Server::RunOfCall {
   public:
     RunOfCall(Channel& channel, const StatusPage& page, const vlm_compute* compute, uint32_t abi_version,
-              uint32_t flags);
+              uint32_t flags, ShownTokens* tokens);
     RunOfCall(const RunOfCall&) = delete;
     RunOfCall& operator=(const RunOfCall&) = delete;
 

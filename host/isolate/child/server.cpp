@@ -53,7 +53,7 @@ void Server::run() {
         if (call.kind != Kind::call) continue;
         RunOfCall run(channel_, *reinterpret_cast<const StatusPage*>(status_->data()),
                       device_ ? device_->compute() : nullptr, plugin_ ? plugin_->abi_version() : VLM_ABI_VERSION,
-                      call.flags);
+                      call.flags, tokens_ ? &*tokens_ : nullptr);
         Writer result;
         vlm_status status = VLM_STATUS_OK;
         try {
@@ -93,6 +93,7 @@ vlm_status Server::serve(Message& call, RunOfCall& run, Writer& result) {
 vlm_status Server::open(Reader& arguments, Writer& result) {
     const Hello hello = read_hello(arguments);
     arena_ = std::make_unique<SharedMapping>(SharedMapping::open(std::move(received_[1]), hello.arena_bytes));
+    tokens_.emplace(ShownTokens{*arena_});
     stage_ = hello.stage;
     device_ = open_device("cpu", hello.device);
     cap_memory(hello.memory_limit, *reinterpret_cast<StatusPage*>(status_->data()));

@@ -6,11 +6,13 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "host/compute/device.hpp"
 #include "host/isolate/channel.hpp"
+#include "host/isolate/child/hooks_of_call.hpp"
 #include "host/isolate/filter.hpp"
 #include "host/isolate/hello.hpp"
 #include "host/isolate/wire.hpp"
@@ -70,6 +72,7 @@ class Server {
     std::vector<Descriptor> received_;
     std::unique_ptr<SharedMapping> status_;
     std::unique_ptr<SharedMapping> arena_;
+    std::optional<ShownTokens> tokens_;
     std::shared_ptr<Device> device_;
     std::string stage_;
     std::shared_ptr<const Plugin> plugin_;

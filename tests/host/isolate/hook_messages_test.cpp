@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "host/base/error.hpp"
 #include "host/isolate/fields.hpp"
 #include "host/pipeline/plugin_table.hpp"
@@ -30,15 +32,21 @@ class Hooked {
         hooks_.reduce = [](void* host, const vlm_run_context*, const vlm_token_view* view, const vlm_token_map** map) {
             auto& self = *static_cast<Hooked*>(host);
             self.seen = static_cast<const float*>(view->hidden->view.data)[7];
+            self.features = view->hidden->view.data;
+            if (view->scores != nullptr) self.scores = view->scores->view.data;
             *map = &self.map_;
             return vlm_status{VLM_STATUS_OK};
         };
         run_.hooks = &hooks_;
     }
-    Message answer(Kind kind, const Writer& body) {
-        return answer_hook({kind, 0, 0, body.bytes()}, &run_, VLM_SITE_ENCODER_LAYER);
+    Message answer(Kind kind, const Writer& body, int64_t code = 0) {
+        return answer_hook({kind, 0, code, body.bytes()}, &run_, VLM_SITE_ENCODER_LAYER, room);
     }
     float seen = 0;
+    const void* features = nullptr;
+    const void* scores = nullptr;
+    const std::shared_ptr<SharedArena> arena = SharedArena::create();
+    HookRoom room{arena};
 
   private:
     Tensor groups_;
@@ -47,9 +55,11 @@ class Hooked {
     vlm_run_context run_{};
 };
 
-/** A view of four tokens with `change` applied, as a plugin's process writes it. */
+/** A view of four tokens with `change` applied, as a plugin's process writes it: features at `offset` of its room,
+ * and scores behind them. */
 template <typename Change>
-Writer question(Change&& change, const std::vector<int64_t>& hidden_shape = {4, 2}, uint32_t dtype = VLM_DTYPE_F32) {
+Writer question(Change&& change, const std::vector<int64_t>& hidden_shape = {4, 2}, uint32_t dtype = VLM_DTYPE_F32,
+                uint64_t offset = 0) {
     auto view = abi_struct<vlm_token_view>();
     view.site = VLM_SITE_ENCODER_LAYER;
     view.layer = 3;
@@ -59,21 +69,40 @@ Writer question(Change&& change, const std::vector<int64_t>& hidden_shape = {4, 
     change(view);
     Writer body;
     put_members(body, view);
-    Tensor hidden(dtype, hidden_shape);
-    if (dtype == VLM_DTYPE_F32) hidden.span<float>().back() = 5;
+    const auto put = [&](const std::vector<int64_t>& shape, uint32_t type, uint64_t place) {
+        body.put(type);
+        body.put(static_cast<uint32_t>(shape.size()));
+        for (const int64_t size : shape) body.put(size);
+        body.put(place);
+    };
     for (const auto& member : kViewMembers) {
-        const bool shown = member.tensor == &vlm_token_view::hidden;
-        body.put<uint8_t>(shown ? 1 : 0);
-        if (shown) put_content(body, hidden);
+        const bool hidden = member.tensor == &vlm_token_view::hidden, scores = member.tensor == &vlm_token_view::scores;
+        body.put<uint8_t>(hidden || scores ? 1 : 0);
+        if (hidden) put(hidden_shape, dtype, offset);
+        if (scores) put({4}, VLM_DTYPE_F32, kHookAlignment);
     }
     body.layout(nullptr);
     return body;
 }
 
+/** A host that has set room aside, with a 5 at the end of the features there. */
+struct Asked : Hooked {
+    Asked() {
+        const Message reply = answer(Kind::hook_room, {}, 2 * kHookAlignment);
+        EXPECT_EQ(reply.code, VLM_STATUS_OK);
+        place = Reader(reply.body).get<uint64_t>();
+        reinterpret_cast<float*>(arena->mapping().data() + place)[7] = 5;
+    }
+    uint64_t place = 0;
+};
+
 TEST(HookMessages, WhatIsShownIsSeenAndTheMapComesBack) {
-    Hooked host;
+    Asked host;
     const Message reply = host.answer(Kind::hook_reduce, question([](auto&) {}));
     EXPECT_EQ(host.seen, 5);
+    EXPECT_EQ(host.features, host.arena->mapping().data() + host.place) << "features are not copied here";
+    EXPECT_NE(host.scores, nullptr);
+    EXPECT_FALSE(host.arena->place_of(host.scores, 4)) << "what reducers count by must not change meanwhile";
     EXPECT_EQ(reply.code, VLM_STATUS_OK);
     Reader reader(reply.body);
     EXPECT_EQ(reader.get<int64_t>(), 2);
@@ -89,7 +118,7 @@ TEST(HookMessages, WhatIsShownIsSeenAndTheMapComesBack) {
 
 TEST(HookMessages, QuestionsThatMakeNoSenseAreRefused) {
     const auto refused = [](const Writer& body) -> std::string {
-        Hooked host;
+        Asked host;
         try {
             host.answer(Kind::hook_reduce, body);
         } catch (const Error& error) {
@@ -107,10 +136,21 @@ TEST(HookMessages, QuestionsThatMakeNoSenseAreRefused) {
     EXPECT_THAT(refused(question([](auto&) {}, {4})), HasSubstr("[4]"));
     EXPECT_THAT(refused(question([](auto&) {}, {4, 2}, VLM_DTYPE_I32)), HasSubstr("[4, 2]"));
     EXPECT_THAT(refused(Writer()), HasSubstr("ends too early"));
+    for (const uint64_t offset : {uint64_t{4}, 2 * kHookAlignment, uint64_t{1} << 40, ~uint64_t{63}})
+        EXPECT_THAT(refused(question([](auto&) {}, {4, 2}, VLM_DTYPE_F32, offset)), HasSubstr("outside of the memory"));
+    EXPECT_THAT(refused(question([](auto&) {}, {4, 1 << 20})), HasSubstr("outside of the memory"));
+    Hooked host;
     vlm_run_context without{};
-    EXPECT_THROW(
-        answer_hook({Kind::hook_reduce, 0, 0, question([](auto&) {}).bytes()}, &without, VLM_SITE_ENCODER_LAYER),
-        Error);
+    EXPECT_THROW(answer_hook({Kind::hook_reduce, 0, 0, question([](auto&) {}).bytes()}, &without,
+                             VLM_SITE_ENCODER_LAYER, host.room),
+                 Error);
+}
+
+TEST(HookMessages, RoomThatThereIsNotIsRefusedAndTheHostGoesOn) {
+    Asked host;
+    for (const int64_t bytes : {int64_t{-1}, std::numeric_limits<int64_t>::max()})
+        EXPECT_EQ(host.answer(Kind::hook_room, {}, bytes).code, VLM_STATUS_RESOURCE_EXHAUSTED);
+    EXPECT_THROW(host.answer(Kind::hook_reduce, question([](auto&) {})), Error) << "the room it had is gone";
 }
 
 }  // namespace
