@@ -97,11 +97,11 @@ VLM_AVX2 void horizontal_pixels(RowWindow& window, int rows, int channels, const
     alignas(32) std::array<uint8_t, 32> order;
     for (int lane = 0; lane < 2; ++lane) {
         for (int c = 0; c < 4; ++c) {
-            const int at = lane * 16 + c * 4;
+            const size_t at = static_cast<size_t>(lane) * 16 + static_cast<size_t>(c) * 4;
             const bool used = c < channels;
-            order[size_t(at)] = used ? static_cast<uint8_t>(lane * 2 * channels + c) : 0x80;
-            order[size_t(at + 2)] = used ? static_cast<uint8_t>((lane * 2 + 1) * channels + c) : 0x80;
-            order[size_t(at + 1)] = order[size_t(at + 3)] = 0x80;
+            order[at] = used ? static_cast<uint8_t>(lane * 2 * channels + c) : 0x80;
+            order[at + 2] = used ? static_cast<uint8_t>((lane * 2 + 1) * channels + c) : 0x80;
+            order[at + 1] = order[at + 3] = 0x80;
         }
     }
     const __m256i shuffle = _mm256_load_si256(reinterpret_cast<const __m256i*>(order.data()));

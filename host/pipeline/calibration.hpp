@@ -24,8 +24,8 @@ struct MergeTarget {
     /** "high", "mid", "low" (the 394, 195 and 89 of 576 tokens of the paper), or a number of tokens.
      *  Throws INVALID_ARGUMENT for anything else. */
     static MergeTarget parse(const std::string& text);
-    /** Tokens wanted of an image of `tokens` tokens; at least 1, at most all. */
-    int64_t of(int64_t tokens) const;
+    /** Tokens wanted of an image of `all` tokens; at least 1, at most all. */
+    int64_t of(int64_t all) const;
 };
 
 /** Finds and tries thresholds with the encoder of a pipeline. */

@@ -67,7 +67,8 @@ class GrammarState {
         int32_t rule;
         int32_t alternative;
         int32_t element;
-        auto operator<=>(const Place&) const = default;
+        // clang-tidy 14 takes the comparison that this makes for one with a null pointer.
+        auto operator<=>(const Place&) const = default;  // NOLINT(modernize-use-nullptr)
     };
     using Stack = std::vector<Place>;
     using Stacks = std::set<Stack>;

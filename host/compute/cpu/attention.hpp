@@ -77,6 +77,10 @@ int64_t query_stride(const AttentionCall& call);
 /** Copies query rows (`row * group + head of the group`, flattened) of a key head into `q`. */
 void gather_queries(const AttentionCall& call, int64_t head, int64_t first, int64_t count, void* q);
 
+/** The softmax of a query row over keys [low, high), whose logits begin at `logits`: the first step over a row, with
+ * the call's scale, soft cap, bias and mask. */
+SoftmaxStep softmax_over(const AttentionCall& call, int64_t row, int64_t low, int64_t high, float* logits);
+
 /** Fills last_row_scores and weights. */
 void write_weights(State& state, const AttentionCall& call);
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 
 namespace vlm::cpu {
 
@@ -103,14 +102,7 @@ float fold_weights(const AttentionCall& call, int64_t query, float* logits, floa
     const int64_t row = query / call.group;
     const int64_t low = call.begin[static_cast<size_t>(row)], high = call.end[static_cast<size_t>(row)];
     if (low >= high) return 0.0f;
-    SoftmaxStep step{};
-    step.logits = logits + low;
-    step.n = high - low;
-    step.scale = call.scale;
-    step.softcap = call.softcap;
-    step.bias = call.key_bias.bytes != nullptr ? call.key_bias.data<float>() + low : nullptr;
-    step.mask = call.mask.bytes != nullptr ? call.mask.data<uint8_t>() + row * call.keys + low : nullptr;
-    step.maximum = -std::numeric_limits<float>::infinity();
+    SoftmaxStep step = softmax_over(call, row, low, high, logits + low);
     call.kernels->softmax_step(step);
     const int32_t* row_of = call.key_rows.data<int32_t>();
     for (int64_t p = low; p < high; ++p) weights[row_of[p]] += logits[p];

@@ -71,13 +71,7 @@ void weigh_f32(const AttentionCall& call, const AttentionPlan& plan, const Atten
             std::fill(logits, logits + columns, 0.0f);
             continue;
         }
-        SoftmaxStep step{};
-        step.logits = logits + low;
-        step.n = high - low;
-        step.scale = call.scale;
-        step.softcap = call.softcap;
-        step.bias = bias_from(call, key + low);
-        step.mask = mask_from(call, row, key + low);
+        SoftmaxStep step = softmax_over(call, row, key + low, key + high, logits + low);
         step.maximum = partial.maximum[i];
         step.sum = partial.sum[i];
         call.kernels->softmax_step(step);

@@ -29,14 +29,7 @@ void row_weights(const AttentionCall& call, int64_t row, float* mean, std::byte*
             multiply_keys(call, queries, call.group, head_page(call, head, page, staging), logits + page * kPageKeys,
                           ld);
         for (int64_t g = 0; g < call.group; ++g) {
-            SoftmaxStep step{};
-            step.logits = logits + g * ld + low;
-            step.n = high - low;
-            step.scale = call.scale;
-            step.softcap = call.softcap;
-            step.bias = call.key_bias.bytes != nullptr ? call.key_bias.data<float>() + low : nullptr;
-            step.mask = call.mask.bytes != nullptr ? call.mask.data<uint8_t>() + row * call.keys + low : nullptr;
-            step.maximum = -std::numeric_limits<float>::infinity();
+            SoftmaxStep step = softmax_over(call, row, low, high, logits + g * ld + low);
             call.kernels->softmax_step(step);
             if (step.sum == 0.0f) continue;
             call.kernels->add(mean + low, step.logits, 1.0f / (step.sum * static_cast<float>(call.heads)), mean + low,
@@ -52,6 +45,18 @@ int64_t row_bytes(const AttentionCall& call) {
 }
 
 }  // namespace
+
+SoftmaxStep softmax_over(const AttentionCall& call, int64_t row, int64_t low, int64_t high, float* logits) {
+    SoftmaxStep step{};
+    step.logits = logits;
+    step.n = high - low;
+    step.scale = call.scale;
+    step.softcap = call.softcap;
+    step.bias = call.key_bias.bytes != nullptr ? call.key_bias.data<float>() + low : nullptr;
+    step.mask = call.mask.bytes != nullptr ? call.mask.data<uint8_t>() + row * call.keys + low : nullptr;
+    step.maximum = -std::numeric_limits<float>::infinity();
+    return step;
+}
 
 void write_weights(State& state, const AttentionCall& call) {
     if (call.keys == 0) return;

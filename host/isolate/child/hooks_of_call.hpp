@@ -32,7 +32,7 @@ class HooksOfCall {
 
   private:
     uint32_t needs(uint32_t site, int32_t layer, int32_t layers);
-    vlm_status reduce(const vlm_token_view& view, const vlm_token_map** map);
+    vlm_status reduce(const vlm_token_view& given, const vlm_token_map** map);
     Message ask(const Message& question);
     /** Copies `tensor` to `offset` of the room and writes where and what it is. */
     void put(Writer& body, const vlm_tensor& tensor, uint64_t offset);

@@ -60,6 +60,8 @@ namespace {
 #endif
 #endif
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(VLM_OWN_ALLOCATOR)
+// These are the C library's names, and its own names for parameters are not for programs.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name)
 extern "C" {
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
@@ -90,4 +92,5 @@ int posix_memalign(void** memory, size_t alignment, size_t size) noexcept {
     return 0;
 }
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name)
 #endif
