@@ -9,7 +9,7 @@ $sudo apt-get install -y -qq --no-install-recommends \
     nlohmann-json3-dev libboost-dev libboost-filesystem-dev libboost-program-options-dev \
     libonig-dev libutf8proc-dev libsodium-dev libseccomp-dev libjpeg-dev libpng-dev libwebp-dev \
     libgtest-dev libgmock-dev libbenchmark-dev \
-    python3-cffi python3-numpy python3-pil python3-setuptools python3-wheel \
+    python3-cffi python3-numpy python3-pil python3-setuptools python3-wheel mypy \
     mono-mcs mono-runtime libmono-system-core4.0-cil rustc cargo abigail-tools doxygen \
     clang-format >/dev/null
 tools/setup/onednn.sh

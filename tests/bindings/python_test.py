@@ -136,6 +136,22 @@ class Bindings(unittest.TestCase):
         with self.assertRaises(asyncio.CancelledError):
             asyncio.run(give_up())
 
+        async def impatient():
+            with self.endless.session() as session:
+                stream = session.stream(images=[ROW])
+                with self.assertRaises(asyncio.TimeoutError):
+                    while True:
+                        await asyncio.wait_for(stream.__anext__(), 0.001)
+                for _ in range(2):  # what was cancelled by that does not look complete, and nobody waits for ever
+                    with self.assertRaises(vlm.Cancelled):
+                        async for _ in stream:
+                            pass
+                stream.close()
+                self.assertEqual(list(stream), [])
+                return session.generate(images=[ROW], max_new_tokens=3).text
+
+        self.assertTrue(asyncio.run(asyncio.wait_for(impatient(), 60)))
+
     def test_cancel_from_another_thread_and_early(self):
         with self.endless.session() as session:
             started = threading.Event()

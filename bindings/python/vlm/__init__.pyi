@@ -1,7 +1,8 @@
 import os
+from dataclasses import dataclass
 from typing import Any, AsyncIterator, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
-Image = Any  # a path, encoded bytes, a Pillow image, an array or DLPack tensor of uint8
+_Image = Any  # a path, encoded bytes, a Pillow image, an array or DLPack tensor of uint8
 
 def version() -> str: ...
 def abi_version() -> int: ...
@@ -9,14 +10,17 @@ def abi_version() -> int: ...
 class Error(RuntimeError):
     code: int
     name: str
+    def __init__(self, code: int, message: str) -> None: ...
 
 class Cancelled(Error): ...
 
+@dataclass(frozen=True)
 class Token:
     id: int
     log_probability: float
     piece: str
 
+@dataclass(frozen=True)
 class Answer:
     text: str
     image: int
@@ -25,6 +29,7 @@ class Answer:
     confidence: float
     tokens: tuple[Token, ...]
 
+@dataclass(frozen=True)
 class Usage:
     visual_tokens: int
     merged_tokens: int
@@ -34,9 +39,10 @@ class Usage:
     reused_tokens: int
     kv_bytes: int
 
+@dataclass(frozen=True)
 class Part:
     text: str
-    answer: int
+    answer: int = ...
 
 class Tensor:
     @property
@@ -58,6 +64,8 @@ class Result:
     def tensor(self, name: str, index: int = ...) -> Tensor: ...
 
 class Stream(Iterator[Part], AsyncIterator[Part]):
+    def __next__(self) -> Part: ...
+    async def __anext__(self) -> Part: ...
     @property
     def result(self) -> Result: ...
     def close(self) -> None: ...
@@ -65,17 +73,17 @@ class Stream(Iterator[Part], AsyncIterator[Part]):
     def __exit__(self, *_: object) -> None: ...
 
 class Session:
-    def generate(self, prompt: Optional[str] = ..., images: Union[Image, Iterable[Image]] = ..., *, raw_prompt: bool = ...,
+    def generate(self, prompt: Optional[str] = ..., images: Union[_Image, Iterable[_Image]] = ..., *, raw_prompt: bool = ...,
                  texts: Union[str, Iterable[str]] = ..., stream: Optional[Callable[[Part], Optional[bool]]] = ..., max_new_tokens: int = ..., temperature: float = ...,
                  top_k: int = ..., top_p: float = ..., min_p: float = ..., repetition_penalty: float = ..., seed: int = ...,
                  stop: Union[str, Sequence[str]] = ...) -> Result: ...
     def generate_batch(self, requests: Iterable[Mapping[str, Any]], *, max_new_tokens: int = ..., temperature: float = ..., top_k: int = ...,
                        top_p: float = ..., min_p: float = ..., repetition_penalty: float = ..., seed: int = ...,
                        stop: Union[str, Sequence[str]] = ...) -> list[Result]: ...
-    def stream(self, prompt: Optional[str] = ..., images: Union[Image, Iterable[Image]] = ..., *, raw_prompt: bool = ...,
+    def stream(self, prompt: Optional[str] = ..., images: Union[_Image, Iterable[_Image]] = ..., *, raw_prompt: bool = ...,
                texts: Union[str, Iterable[str]] = ..., max_new_tokens: int = ..., temperature: float = ..., top_k: int = ..., top_p: float = ..., min_p: float = ...,
                repetition_penalty: float = ..., seed: int = ..., stop: Union[str, Sequence[str]] = ...) -> Stream: ...
-    def encode(self, image: Image, prompt: Optional[str] = ...) -> Tensor: ...
+    def encode(self, image: _Image, prompt: Optional[str] = ...) -> Tensor: ...
     def cancel(self) -> None: ...
     def reset_cancel(self) -> None: ...
     def close(self) -> None: ...

@@ -184,9 +184,10 @@ class Stream:
             return part
         if not self._ended:
             self._ended = True
+            self._worker.parts.put(None)  # for whoever else waits: a cancelled __anext__ leaves its thread behind
             self._worker.thread.join()
-            if self._worker.error is not None:
-                raise self._worker.error
+        if self._worker.error is not None:  # again and again: an answer that was cut short must not look complete
+            raise self._worker.error
         raise StopIteration
 
     def __aiter__(self):
@@ -217,6 +218,7 @@ class Stream:
             worker.thread.join()
             worker.session.reset_cancel()  # it may have come too late
         self._ended = True
+        worker.error = None
 
     def __enter__(self):
         return self
