@@ -1,4 +1,6 @@
 """Writes the crate vlm-sys: declarations with C layout, and an example that prints their layout."""
+import re
+
 from .headers import Function
 
 BASES = {"void": "c_void", "char": "c_char", "float": "f32", "double": "f64", "int8_t": "i8", "uint8_t": "u8", "int16_t": "i16",
@@ -31,7 +33,10 @@ def pointer(function):
 
 
 def docs(text, indent=""):
-    return [f"{indent}/// {text}"] if text else []
+    """A comment of C as rustdoc reads it: outside of code, brackets would be links and angles would be HTML."""
+    parts = text.split("`")
+    parts[::2] = [re.sub(r"([\[\]<>])", r"\\\1", part) for part in parts[::2]]
+    return [f"{indent}/// {'`'.join(parts)}"] if text else []
 
 
 def write(api):

@@ -24,6 +24,14 @@ cp -r "$source/samples/rust" "$4/source/samples/rust"
 cd "$4/source/bindings/rust"
 cargo build --offline --quiet --example layout -p vlm-sys
 "$python" "$source/tests/bindings/layout.py" "$layout" "$CARGO_TARGET_DIR/debug/examples/layout"
+cargo test --offline --quiet -p vlm --lib
+RUSTDOCFLAGS="-D warnings" cargo doc --offline --quiet --no-deps
+if [ "$1" = path ] && cargo clippy --version >/dev/null 2>&1; then
+    # Its opinions change with every version; what it takes for wrong does not.
+    RUSTFLAGS="" cargo clippy --offline --quiet --all-targets -- -D clippy::correctness -D clippy::suspicious
+else
+    echo "not tried: clippy"
+fi
 cd "$4/source/samples/rust"
 cargo build --offline --quiet
 if [ ! -e "$source/models/rx-small/model.safetensors" ]; then

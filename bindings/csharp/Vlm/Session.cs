@@ -161,6 +161,7 @@ namespace Vlm
         readonly Task<Result> task;
         readonly BlockingCollection<Part> parts = new BlockingCollection<Part>();
         readonly CancellationTokenSource leave;
+        bool disposed;
 
         internal Answering(Session session, Request request, CancellationToken cancellation)
         {
@@ -185,7 +186,7 @@ namespace Vlm
             }
             finally
             {
-                if (!ended) leave.Cancel();
+                if (!ended && !disposed) leave.Cancel();
             }
             task.GetAwaiter().GetResult();  // throws what the call threw
         }
@@ -195,9 +196,12 @@ namespace Vlm
             return GetEnumerator();
         }
 
-        /// <summary>Cancels the answer when it is still growing, and waits for that.</summary>
+        /// <summary>Cancels the answer when it is still growing, and waits for that. A loop that goes on after it gets
+        /// ObjectDisposedException.</summary>
         public void Dispose()
         {
+            if (disposed) return;
+            disposed = true;
             leave.Cancel();
             ((IAsyncResult)task).AsyncWaitHandle.WaitOne();
             leave.Dispose();

@@ -114,6 +114,43 @@ static class Tests
         }
     }
 
+    static void Disposing()
+    {
+        Session session = Endless();
+        Answering answering = session.Stream(new Request(Row));
+        int parts = 0;
+        Throws<ObjectDisposedException>(() => { foreach (var part in answering) if (++parts == 1) answering.Dispose(); });
+        answering.Dispose();
+        Throws<OperationCanceledException>(() => answering.Result.Dispose());
+        using (var other = session.Stream(new Request(Row)))
+            foreach (var part in other)
+            {
+                session.Dispose();  // the answer that is being made keeps the session until it has ended
+                break;
+            }
+        Throws<ObjectDisposedException>(() => session.Generate(new Request(Row)));
+    }
+
+    static void ThreadsAtOnce()
+    {
+        using (var host = new Host())
+        using (var pipeline = host.OpenJson(Manifest("\"generation\": {\"max_new_tokens\": 12}")))
+        {
+            string expected;
+            using (var session = pipeline.CreateSession())
+            using (var result = session.Generate(new Request(Row))) expected = result.Text;
+            var texts = new string[3];
+            var threads = Enumerable.Range(0, texts.Length).Select(i => new Thread(() =>
+            {
+                using (var session = pipeline.CreateSession())
+                using (var result = session.Generate(new Request(Row))) texts[i] = result.Text;
+            })).ToList();
+            threads.ForEach(thread => thread.Start());
+            threads.ForEach(thread => thread.Join());
+            Expect(texts.All(text => text == expected), "the same answers on three threads at once");
+        }
+    }
+
     static void Callbacks()
     {
         using (var session = Endless())
@@ -184,7 +221,7 @@ static class Tests
     static int Main(string[] arguments)
     {
         source = arguments[0];
-        foreach (Action test in new Action[] { StreamsAndValues, Images, Cancelling, Callbacks, Batches, WrongArguments, ErrorsLogAndProgress })
+        foreach (Action test in new Action[] { StreamsAndValues, Images, Cancelling, Disposing, ThreadsAtOnce, Callbacks, Batches, WrongArguments, ErrorsLogAndProgress })
             try
             {
                 test();

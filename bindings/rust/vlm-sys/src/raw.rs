@@ -391,69 +391,69 @@ pub struct vlm_managed_tensor {
     pub view: vlm_tensor_view,
     /// Private.
     pub owner: *mut c_void,
-    /// Frees the tensor. [any]
+    /// Frees the tensor. \[any\]
     pub deleter: Option<unsafe extern "C" fn(tensor: *mut vlm_managed_tensor)>,
 }
 
 extern "C" {
-    /// Library version "0.1.0". [any]
+    /// Library version "0.1.0". \[any\]
     pub fn vlm_version() -> *const c_char;
-    /// VLM_ABI_VERSION that the library was built with. [any]
+    /// VLM_ABI_VERSION that the library was built with. \[any\]
     pub fn vlm_abi_version() -> u32;
-    /// Status code of an error. [any]
+    /// Status code of an error. \[any\]
     pub fn vlm_error_code(error: *const vlm_error) -> vlm_status;
-    /// Message of an error, UTF-8. [any]
+    /// Message of an error, UTF-8. \[any\]
     pub fn vlm_error_message(error: *const vlm_error) -> *const c_char;
-    /// Frees an error; NULL is allowed. [any]
+    /// Frees an error; NULL is allowed. \[any\]
     pub fn vlm_error_destroy(error: *mut vlm_error);
-    /// Name of a status code, "INVALID_ARGUMENT"; "INTERNAL" for a number that is none. [any]
+    /// Name of a status code, "INVALID_ARGUMENT"; "INTERNAL" for a number that is none. \[any\]
     pub fn vlm_status_name(status: vlm_status) -> *const c_char;
-    /// Makes a host. `options` may be NULL. [any]
+    /// Makes a host. `options` may be NULL. \[any\]
     pub fn vlm_host_create(options: *const vlm_host_options, host: *mut *mut vlm_host, error: *mut *mut vlm_error) -> vlm_status;
-    /// Gives a host back; NULL is allowed. Its log callback is not called any more when this returns; so do not call it from there. [any]
+    /// Gives a host back; NULL is allowed. Its log callback is not called any more when this returns; so do not call it from there. \[any\]
     pub fn vlm_host_destroy(host: *mut vlm_host);
-    /// Opens a pipeline from a manifest file (JSON), or from a checkpoint folder. `progress` may be NULL. NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION (the parts do not fit), RESOURCE_EXHAUSTED, … [any]
+    /// Opens a pipeline from a manifest file (JSON), or from a checkpoint folder. `progress` may be NULL. NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION (the parts do not fit), RESOURCE_EXHAUSTED, … \[any\]
     pub fn vlm_pipeline_open(host: *mut vlm_host, path: *const c_char, progress: vlm_progress_fn, user: *mut c_void, pipeline: *mut *mut vlm_pipeline, error: *mut *mut vlm_error) -> vlm_status;
-    /// The same from manifest text; relative paths in it are relative to `base_folder`. [any]
+    /// The same from manifest text; relative paths in it are relative to `base_folder`. \[any\]
     pub fn vlm_pipeline_open_json(host: *mut vlm_host, json: *const c_char, base_folder: *const c_char, progress: vlm_progress_fn, user: *mut c_void, pipeline: *mut *mut vlm_pipeline, error: *mut *mut vlm_error) -> vlm_status;
-    /// Gives a pipeline back; NULL is allowed. [any]
+    /// Gives a pipeline back; NULL is allowed. \[any\]
     pub fn vlm_pipeline_destroy(pipeline: *mut vlm_pipeline);
-    /// Starts a conversation. [any]
+    /// Starts a conversation. \[any\]
     pub fn vlm_session_create(pipeline: *mut vlm_pipeline, session: *mut *mut vlm_session, error: *mut *mut vlm_error) -> vlm_status;
-    /// Ends a conversation; NULL is allowed. [any]
+    /// Ends a conversation; NULL is allowed. \[any\]
     pub fn vlm_session_destroy(session: *mut vlm_session);
-    /// Answers one turn. A turn that fails or is cancelled leaves the conversation as it was before. CANCELLED after vlm_cancel, ABORTED when the session is busy, RESOURCE_EXHAUSTED when the context is full, … [session: one thread at a time]
+    /// Answers one turn. A turn that fails or is cancelled leaves the conversation as it was before. CANCELLED after vlm_cancel, ABORTED when the session is busy, RESOURCE_EXHAUSTED when the context is full, … \[session: one thread at a time\]
     pub fn vlm_generate(session: *mut vlm_session, request: *const vlm_generate_request, result: *mut *mut vlm_result, error: *mut *mut vlm_error) -> vlm_status;
-    /// Answers `count` requests that have nothing to do with each other together, which is faster than one by one. The conversation of `session` is neither read nor changed; the session lends what vlm_cancel needs. @param generation for all of them; NULL: the manifest's. `generation` of each request must be NULL. @param results `count` places: all filled on success, all NULL on failure. [session: one thread at a time]
+    /// Answers `count` requests that have nothing to do with each other together, which is faster than one by one. The conversation of `session` is neither read nor changed; the session lends what vlm_cancel needs. @param generation for all of them; NULL: the manifest's. `generation` of each request must be NULL. @param results `count` places: all filled on success, all NULL on failure. \[session: one thread at a time\]
     pub fn vlm_generate_batch(session: *mut vlm_session, requests: *const *const vlm_generate_request, count: u32, generation: *const vlm_generation_options, results: *mut *mut vlm_result, error: *mut *mut vlm_error) -> vlm_status;
-    /// Stops the call that runs on this session within one layer. When none runs, the next one returns CANCELLED at once, so that a cancel that comes a moment early is not lost. Either way the call that meets it takes it down when it returns. [any]
+    /// Stops the call that runs on this session within one layer. When none runs, the next one returns CANCELLED at once, so that a cancel that comes a moment early is not lost. Either way the call that meets it takes it down when it returns. \[any\]
     pub fn vlm_cancel(session: *mut vlm_session);
-    /// Takes back a vlm_cancel that no call has met. [any]
+    /// Takes back a vlm_cancel that no call has met. \[any\]
     pub fn vlm_cancel_reset(session: *mut vlm_session);
-    /// Text of the answer. [any]
+    /// Text of the answer. \[any\]
     pub fn vlm_result_text(result: *const vlm_result) -> vlm_string;
-    /// The whole result as JSON (docs/results.schema.json). [any]
+    /// The whole result as JSON (docs/results.schema.json). \[any\]
     pub fn vlm_result_json(result: *const vlm_result) -> vlm_string;
-    /// One value of that JSON, for languages without a JSON reader. `path` is a JSON pointer (RFC 6901), "/drugs/0/name". Strings come as they are, without quotes; null as an empty text; everything else as JSON. The text lives as long as the result. NOT_FOUND beyond the end of an array too, which is how to find it; INVALID_ARGUMENT for a malformed path. [any]
+    /// One value of that JSON, for languages without a JSON reader. `path` is a JSON pointer (RFC 6901), "/drugs/0/name". Strings come as they are, without quotes; null as an empty text; everything else as JSON. The text lives as long as the result. NOT_FOUND beyond the end of an array too, which is how to find it; INVALID_ARGUMENT for a malformed path. \[any\]
     pub fn vlm_result_find(result: *const vlm_result, path: *const c_char, value: *mut vlm_string) -> vlm_status;
-    /// Number of generated tokens. [any]
+    /// Number of generated tokens. \[any\]
     pub fn vlm_result_token_count(result: *const vlm_result) -> u64;
-    /// Fills `token` (whose two leading members the caller has set). OUT_OF_RANGE beyond the end. [any]
+    /// Fills `token` (whose two leading members the caller has set). OUT_OF_RANGE beyond the end. \[any\]
     pub fn vlm_result_token_at(result: *const vlm_result, index: u64, token: *mut vlm_result_token) -> vlm_status;
-    /// Frees a result; NULL is allowed. [any]
+    /// Frees a result; NULL is allowed. \[any\]
     pub fn vlm_result_destroy(result: *mut vlm_result);
-    /// Number of answers. [any]
+    /// Number of answers. \[any\]
     pub fn vlm_result_answer_count(result: *const vlm_result) -> u64;
-    /// Fills `answer` (whose two leading members the caller has set). OUT_OF_RANGE beyond the end. [any]
+    /// Fills `answer` (whose two leading members the caller has set). OUT_OF_RANGE beyond the end. \[any\]
     pub fn vlm_result_answer_at(result: *const vlm_result, index: u64, answer: *mut vlm_result_answer) -> vlm_status;
-    /// Fills `usage` (whose two leading members the caller has set). [any]
+    /// Fills `usage` (whose two leading members the caller has set). \[any\]
     pub fn vlm_result_get_usage(result: *const vlm_result, usage: *mut vlm_result_usage) -> vlm_status;
-    /// A tensor of a result, f32 on the CPU, sharing memory with the result and outliving it. @param name "image_embeddings" `[images, n]` (index 0) of models that embed; or "output" `[rows, n]` of answer `index` of models that do not generate. NOT_FOUND when the result has no such tensor. [any]
+    /// A tensor of a result, f32 on the CPU, sharing memory with the result and outliving it. @param name "image_embeddings" `[images, n]` (index 0) of models that embed; or "output" `[rows, n]` of answer `index` of models that do not generate. NOT_FOUND when the result has no such tensor. \[any\]
     pub fn vlm_result_tensor(result: *const vlm_result, name: *const c_char, index: u64, tensor: *mut *mut vlm_managed_tensor, error: *mut *mut vlm_error) -> vlm_status;
-    /// The visual tokens of one image as the language model receives them, `[rows, width]` f32 on the CPU. The image is taken whole, even when the manifest splits pages. Does not touch the conversation. @param prompt for connectors that read it; may be NULL. [session: one thread at a time]
+    /// The visual tokens of one image as the language model receives them, `[rows, width]` f32 on the CPU. The image is taken whole, even when the manifest splits pages. Does not touch the conversation. @param prompt for connectors that read it; may be NULL. \[session: one thread at a time\]
     pub fn vlm_encode_image(session: *mut vlm_session, image: *const vlm_image_source, prompt: *const c_char, tokens: *mut *mut vlm_managed_tensor, error: *mut *mut vlm_error) -> vlm_status;
-    /// A second tensor over the memory of one that this library made, freed on its own; NULL without memory. [any]
+    /// A second tensor over the memory of one that this library made, freed on its own; NULL without memory. \[any\]
     pub fn vlm_managed_tensor_share(tensor: *const vlm_managed_tensor) -> *mut vlm_managed_tensor;
-    /// Frees a tensor that was not handed on; NULL is allowed. [any]
+    /// Frees a tensor that was not handed on; NULL is allowed. \[any\]
     pub fn vlm_managed_tensor_destroy(tensor: *mut vlm_managed_tensor);
 }

@@ -262,3 +262,62 @@ impl<'a> CRequest<'a> {
         })
     }
 }
+
+/// These read back what C would read, without the library: Miri can run them (bindings/rust/README.md).
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    unsafe fn text(pointer: *const c_char) -> String {
+        CStr::from_ptr(pointer).to_str().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_request_points_at_what_was_given_also_after_it_has_moved() {
+        let pixels = Pixels::new(2, 1, 3, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        let request = Request::new()
+            .prompt("What?")
+            .image("/a/b.png")
+            .image_data(Image::Encoded(vec![7, 8]))
+            .image_data(Image::Pixels(pixels))
+            .text("cat")
+            .text("dog")
+            .raw_prompt()
+            .generation(Generation { stops: vec!["</s>".into()], temperature: Some(0.0), ..Generation::default() });
+        let made = Box::new(CRequest::new(&request).unwrap()); // moved
+        let raw = &made.raw;
+        // SAFETY: everything lives as long as `made` and `request`.
+        unsafe {
+            assert_eq!(raw.struct_size as usize, size_of::<vlm_generate_request>());
+            assert_eq!((text(raw.prompt), raw.raw_prompt), ("What?".to_string(), 1));
+            let images = std::slice::from_raw_parts(raw.images, raw.image_count as usize);
+            assert_eq!(images.len(), 3);
+            assert_eq!(text((*images[0]).path), "/a/b.png");
+            let encoded = std::slice::from_raw_parts((*images[1]).encoded, (*images[1]).encoded_size as usize);
+            assert_eq!(encoded, [7, 8]);
+            let view = &*(*images[2]).tensor;
+            assert_eq!(std::slice::from_raw_parts(view.shape, view.ndim as usize), [1, 2, 3]);
+            assert_eq!(std::slice::from_raw_parts(view.data as *const u8, 6), [1, 2, 3, 4, 5, 6]);
+            let texts = std::slice::from_raw_parts(raw.texts, raw.text_count as usize);
+            assert_eq!((text(texts[0]), text(texts[1])), ("cat".to_string(), "dog".to_string()));
+            let options = &*raw.generation;
+            assert_eq!((options.temperature, options.top_k, options.max_new_tokens), (-1.0, 0, 0));
+            assert_eq!(text(*options.stops), "</s>");
+        }
+    }
+
+    #[test]
+    fn what_c_cannot_take_is_refused() {
+        for request in [
+            Request::new().prompt("a\0b"),
+            Request::new().image("a\0b"),
+            Request::new().text("a\0b"),
+            Request::new().generation(Generation { stops: vec!["a\0b".into()], ..Generation::default() }),
+        ] {
+            assert_eq!(CRequest::new(&request).err().map(|error| error.code()), Some(Code::InvalidArgument));
+        }
+        assert!(Pixels::new(2, 1, 3, vec![0; 5]).is_err());
+        assert!(Pixels::new(usize::MAX, 2, 1, vec![0; 5]).is_err());
+    }
+}

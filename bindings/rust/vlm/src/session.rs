@@ -145,3 +145,34 @@ impl Session {
         Ok(Tensor::own(tensor))
     }
 }
+
+/// The callback as C calls it, without the library: Miri can run it (bindings/rust/README.md).
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls back as the library does.
+    fn call_back(receive: &mut dyn FnMut(Part) -> bool, text: &str) -> (i32, bool) {
+        let mut receiver = Receiver { receive, panic: None };
+        let user = &mut receiver as *mut Receiver<'_> as *mut c_void;
+        // SAFETY: `receiver` and `text` live during the call.
+        let more = unsafe { receive_part(user, 2, text.as_ptr() as *const c_char, text.len() as u64) };
+        (more, receiver.panic.is_some())
+    }
+
+    #[test]
+    fn parts_reach_the_closure_and_panics_do_not_reach_c() {
+        let mut seen = Vec::new();
+        let mut keep = |part: Part| {
+            seen.push(part);
+            seen.len() < 2
+        };
+        assert_eq!(call_back(&mut keep, "Rp."), (1, false));
+        assert_eq!(call_back(&mut keep, ""), (0, false));
+        assert_eq!(seen, [Part { answer: 2, text: "Rp.".into() }, Part { answer: 2, text: "".into() }]);
+        std::panic::set_hook(Box::new(|_| ()));
+        let outcome = call_back(&mut |_| panic!("mine"), "x");
+        let _ = std::panic::take_hook();
+        assert_eq!(outcome, (0, true));
+    }
+}
