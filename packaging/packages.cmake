@@ -1,7 +1,7 @@
 # What is installed besides the libraries themselves, and the Debian packages: one per component.
 #   host     libvlmhost, the command line tool
 #   plugins  the plugins and recipes
-#   dev      headers, the SDK for plugins, CMake package, pkg-config file, sample sources
+#   dev      headers, the SDK for plugins, CMake package, pkg-config file, bindings, sample sources
 #   models   the shipped reader and the medical sample that uses it
 #   cuda     the compute library for NVIDIA GPUs, where it was built
 file(RELATIVE_PATH VLM_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
@@ -16,8 +16,11 @@ install(FILES samples/medical/medical.json samples/medical/drugs.csv samples/med
         DESTINATION ${VLM_SHARE}/samples/medical COMPONENT models)
 install(DIRECTORY plugins/drug_validator/data DESTINATION ${VLM_SHARE}/plugins/drug_validator COMPONENT models FILES_MATCHING PATTERN "*.csv")
 install(DIRECTORY samples/manifests DESTINATION ${VLM_SHARE}/samples COMPONENT plugins)
-install(DIRECTORY samples/c samples/python samples/vendor_plugin samples/vendor_plugin_c samples/vendor_reducer
-        DESTINATION ${VLM_SHARE}/samples COMPONENT dev PATTERN "__pycache__" EXCLUDE)
+install(DIRECTORY samples/c samples/csharp samples/python samples/rust samples/vendor_plugin samples/vendor_plugin_c samples/vendor_reducer
+        DESTINATION ${VLM_SHARE}/samples COMPONENT dev PATTERN "__pycache__" EXCLUDE PATTERN "target" EXCLUDE PATTERN "Cargo.lock" EXCLUDE)
+install(DIRECTORY bindings/csharp bindings/python bindings/rust DESTINATION ${VLM_SHARE}/bindings COMPONENT dev
+        PATTERN "__pycache__" EXCLUDE PATTERN "build" EXCLUDE PATTERN "*.egg-info" EXCLUDE PATTERN "target" EXCLUDE PATTERN "Cargo.lock" EXCLUDE
+        PATTERN "bin" EXCLUDE PATTERN "obj" EXCLUDE)
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT dev)
 
 # Last of the rules of `plugins`: what is signed is what lies there, stripped and with its final search path.
