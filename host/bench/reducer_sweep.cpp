@@ -47,9 +47,10 @@ constexpr const char* kTome = "ToMe";
 constexpr const char* kDymu = "DyMU";
 constexpr const char* kBoth = "DyMU + FastV K=2, 50 %";
 
+/** A part of the name chooses a setting, and so does the name as the table shows it, with the tokens behind it. */
 bool wants(const SweepChoice& choice, const std::string& name) {
     return choice.only.empty() || std::any_of(choice.only.begin(), choice.only.end(), [&](const std::string& part) {
-               return name.find(part) != std::string::npos;
+               return name.find(part) != std::string::npos || part.starts_with(name + " ");
            });
 }
 
@@ -236,8 +237,7 @@ std::string curve_json(const Pipeline& pipeline, const std::string& model, const
 std::string curve_table(const std::vector<SweepPoint>& points) {
     std::string table =
         "| setting | visual tokens | rows, mean over layers | tower ms | prefill ms | first token ms | decode ms/token "
-        "| "
-        "KV MB | peak MB | prefill / bar | first token / none |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
+        "| KV MB | peak MB | prefill / bar | first token / none |\n|---|---|---|---|---|---|---|---|---|---|---|\n";
     if (points.empty()) return table;
     const auto& none = points.front();
     for (const auto& p : points) {

@@ -181,8 +181,8 @@ Value map_filter(const Value& value, const CallArguments& a) {
         if (is_undefined(attribute)) {
             out.push_back(apply_filter(text_of(a.get(0, ""), a, "map"), item, a.without(1)));
         } else {
-            Value found = member(item, attribute, a.where);
-            out.push_back(is_undefined(found) ? fallback : std::move(found));
+            const Value found = member(item, attribute, a.where);
+            out.push_back(is_undefined(found) ? fallback : found);
         }
     }
     return out;
@@ -197,7 +197,7 @@ std::int64_t length(const Value& value, const CallArguments& a) {
 
 Value to_integer(const Value& value, const CallArguments& a) {
     const Value fallback = a.get(0, "default");
-    const Value otherwise = is_undefined(fallback) ? Value(0) : fallback;
+    Value otherwise = is_undefined(fallback) ? Value(0) : fallback;
     if (value.is_boolean()) return static_cast<int>(value.get<bool>());
     if (value.is_number_float()) {
         const double number = std::trunc(value.get<double>());
@@ -360,7 +360,7 @@ const std::map<std::string, Filter>& string_methods() {
         {"splitlines",
          [](V v, A) {
              Value lines = split(text(v), Value("\n"), -1);
-             if (lines.back() == "") lines.erase(lines.size() - 1);
+             if (text(lines.back()).empty()) lines.erase(lines.size() - 1);
              return lines;
          }},
         {"startswith", [](V v, A a) { return Value(affix(text(v), a, true)); }},

@@ -316,7 +316,7 @@ class Interpreter {
     }
 
     Value unary(const Expression& e) {
-        const Value value = evaluate(*e.children[0]);
+        Value value = evaluate(*e.children[0]);
         if (e.text == "not") return !truth(value);
         if (!value.is_number())
             throw invalid_argument(where(e.line) + "the sign " + e.text + " needs a number, found " + type_name(value));
