@@ -91,7 +91,8 @@ static void obey(const char* command, const vlm_run_context* run) {
     if (strcmp(command, "babble") == 0)
         for (int fd = 3; fd < 64; ++fd)
             if (write(fd, "x", 1) == 1) break;
-    while (strcmp(command, "loop") == 0 || strcmp(command, "close") == 0) {
+    // An empty loop without end may be taken away by a compiler.
+    for (volatile int on = 1; on != 0 && (strcmp(command, "loop") == 0 || strcmp(command, "close") == 0);) {
     }
     for (const clock_t begin = clock(); strcmp(command, "work") == 0 && clock() < begin + 3 * CLOCKS_PER_SEC;) {
     }

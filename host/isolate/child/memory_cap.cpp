@@ -62,6 +62,7 @@ namespace {
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(VLM_OWN_ALLOCATOR)
 // These are the C library's names, and its own names for parameters are not for programs.
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name)
+#pragma GCC visibility push(default)  // for the libraries that this program opens
 extern "C" {
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
@@ -92,5 +93,6 @@ int posix_memalign(void** memory, size_t alignment, size_t size) noexcept {
     return 0;
 }
 }
+#pragma GCC visibility pop
 // NOLINTEND(bugprone-reserved-identifier,readability-inconsistent-declaration-parameter-name)
 #endif
