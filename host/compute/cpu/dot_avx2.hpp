@@ -13,6 +13,7 @@ namespace {
 struct DotAvx2 {
     static constexpr int kWidth = 8;
     static constexpr int kTileRows = 3;
+    static constexpr int kWideRows = 6;
     static constexpr int kTileVecs = 2;
     static constexpr int kRowVecs = 4;
     using F = __m256;
@@ -41,6 +42,21 @@ struct DotAvx2 {
     static F set(float x) { return _mm256_set1_ps(x); }
     static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+    static B none() { return _mm256_setzero_si256(); }
+    static B plus(B a, B b) { return _mm256_add_epi32(a, b); }
+    static F real(B b) { return _mm256_cvtepi32_ps(b); }
+    static F read(const float* p) { return _mm256_loadu_ps(p); }
+    static void write(void* p, B b) { _mm256_storeu_si256(static_cast<__m256i*>(p), b); }
+    /** See quant_wide_inl.hpp. */
+    template <int Shift>
+    static B recoded(B codes, B zero, B factor) {
+        const B even = _mm256_slli_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(255)), Shift);
+        const B odd = _mm256_slli_epi16(_mm256_srli_epi16(codes, 8), Shift);
+        const B low = _mm256_mulhrs_epi16(_mm256_sub_epi16(even, zero), factor);
+        const B high = _mm256_slli_epi16(_mm256_mulhrs_epi16(_mm256_sub_epi16(odd, zero), factor), 8);
+        const B both = _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi16(255)), high);
+        return _mm256_xor_si256(both, _mm256_set1_epi8(-128));
+    }
     static void store(float* p, F x) { _mm256_storeu_ps(p, x); }
 };
 

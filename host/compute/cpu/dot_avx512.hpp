@@ -13,6 +13,7 @@ namespace {
 struct DotAvx512 {
     static constexpr int kWidth = 16;
     static constexpr int kTileRows = 6;
+    static constexpr int kWideRows = 14;
     static constexpr int kTileVecs = 2;
     static constexpr int kRowVecs = 2;
     using F = __m512;
@@ -43,6 +44,21 @@ struct DotAvx512 {
     static F set(float x) { return _mm512_set1_ps(x); }
     static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+    static B none() { return _mm512_setzero_si512(); }
+    static B plus(B a, B b) { return _mm512_add_epi32(a, b); }
+    static F real(B b) { return _mm512_cvtepi32_ps(b); }
+    static F read(const float* p) { return _mm512_loadu_ps(p); }
+    static void write(void* p, B b) { _mm512_storeu_si512(p, b); }
+    /** See quant_wide_inl.hpp. */
+    template <int Shift>
+    static B recoded(B codes, B zero, B factor) {
+        const B even = _mm512_slli_epi16(_mm512_and_si512(codes, _mm512_set1_epi16(255)), Shift);
+        const B odd = _mm512_slli_epi16(_mm512_srli_epi16(codes, 8), Shift);
+        const B low = _mm512_mulhrs_epi16(_mm512_sub_epi16(even, zero), factor);
+        const B high = _mm512_slli_epi16(_mm512_mulhrs_epi16(_mm512_sub_epi16(odd, zero), factor), 8);
+        const B both = _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi16(255)), high);
+        return _mm512_xor_si512(both, _mm512_set1_epi8(-128));
+    }
     static void store(float* p, F x) { _mm512_storeu_ps(p, x); }
 };
 

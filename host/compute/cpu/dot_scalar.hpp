@@ -14,20 +14,24 @@ namespace {
 struct Dot {
     static constexpr int kWidth = 1;
     static constexpr int kTileRows = 2;
+    static constexpr int kWideRows = 2;
     static constexpr int kTileVecs = 4;
     static constexpr int kRowVecs = 4;
     using F = float;
     using B = uint32_t;
 
+    static B dot(B total, B codes, B x) {
+        auto sum = static_cast<int32_t>(total);
+        for (int shift = 0; shift < 32; shift += 8)
+            sum += static_cast<int32_t>(codes >> shift & 255u) * static_cast<int8_t>(static_cast<uint8_t>(x >> shift));
+        return static_cast<B>(sum);
+    }
+
     template <int Bits>
     struct Sum {
         int32_t total;
         static Sum begin(const std::byte* offset) { return {Bits == 8 ? static_cast<int32_t>(load(offset)) : 0}; }
-        void add(B codes, B x) {
-            for (int shift = 0; shift < 32; shift += 8)
-                total +=
-                    static_cast<int32_t>(codes >> shift & 255u) * static_cast<int8_t>(static_cast<uint8_t>(x >> shift));
-        }
+        void add(B codes, B x) { total = static_cast<int32_t>(dot(static_cast<B>(total), codes, x)); }
         F value(const std::byte*) const { return static_cast<float>(total); }
     };
 
@@ -58,6 +62,23 @@ struct Dot {
     static F set(float x) { return x; }
     static F mul(F a, F b) { return a * b; }
     static F fma(F a, F b, F c) { return std::fma(a, b, c); }
+    static B none() { return 0; }
+    static B plus(B a, B b) { return a + b; }
+    static F real(B b) { return static_cast<float>(static_cast<int32_t>(b)); }
+    static F read(const float* p) { return *p; }
+    static void write(void* p, B b) { __builtin_memcpy(p, &b, sizeof(b)); }
+    /** See quant_wide_inl.hpp. */
+    template <int Shift>
+    static B recoded(B codes, B zero, B factor) {
+        B result = 0;
+        for (int shift = 0; shift < 32; shift += 8) {
+            const auto value = static_cast<int32_t>((codes >> shift & 255u) << Shift);
+            const int32_t product =
+                (value - static_cast<int32_t>(zero & 0xFFFFu)) * static_cast<int32_t>(factor & 0xFFFFu);
+            result |= ((static_cast<B>((product + 0x4000) >> 15) + 128u) & 255u) << shift;
+        }
+        return result;
+    }
     static void store(float* p, F x) { *p = x; }
 };
 

@@ -25,11 +25,12 @@ namespace {
 
 /** vpdpbusd: four products and their sum per lane in one instruction. */
 struct Dot : DotAvx512 {
+    static B dot(B total, B codes, B x) { return _mm512_dpbusd_epi32(total, codes, x); }
     template <int Bits>
     struct Sum {
         B total;
         static Sum begin(const std::byte* offset) { return {Bits == 8 ? broadcast(offset) : _mm512_setzero_si512()}; }
-        void add(B codes, B x) { total = _mm512_dpbusd_epi32(total, codes, x); }
+        void add(B codes, B x) { total = dot(total, codes, x); }
         F value(const std::byte*) const { return _mm512_cvtepi32_ps(total); }
     };
 };
@@ -38,10 +39,13 @@ struct Dot : DotAvx512 {
 
 namespace vlm::cpu {
 
+// clang-format off
 #include "host/compute/cpu/quant_kernels_inl.hpp"
+#include "host/compute/cpu/quant_wide_inl.hpp"
+// clang-format on
 
 const QuantKernels& detail::avx512_vnni_quant_kernels() {
-    static constexpr QuantKernels table = make_quant_kernels("avx512_vnni");
+    static constexpr QuantKernels table = with_wide_groups(make_quant_kernels("avx512_vnni"));
     return table;
 }
 

@@ -19,11 +19,12 @@ namespace {
 
 /** vpdpbusd, encoded for machines without AVX-512. */
 struct Dot : DotAvx2 {
+    static B dot(B total, B codes, B x) { return _mm256_dpbusd_avx_epi32(total, codes, x); }
     template <int Bits>
     struct Sum {
         B total;
         static Sum begin(const std::byte* offset) { return {Bits == 8 ? broadcast(offset) : _mm256_setzero_si256()}; }
-        void add(B codes, B x) { total = _mm256_dpbusd_avx_epi32(total, codes, x); }
+        void add(B codes, B x) { total = dot(total, codes, x); }
         F value(const std::byte*) const { return _mm256_cvtepi32_ps(total); }
     };
 };
@@ -32,10 +33,13 @@ struct Dot : DotAvx2 {
 
 namespace vlm::cpu {
 
+// clang-format off
 #include "host/compute/cpu/quant_kernels_inl.hpp"
+#include "host/compute/cpu/quant_wide_inl.hpp"
+// clang-format on
 
 const QuantKernels& detail::avx_vnni_quant_kernels() {
-    static constexpr QuantKernels table = make_quant_kernels("avx_vnni");
+    static constexpr QuantKernels table = with_wide_groups(make_quant_kernels("avx_vnni"));
     return table;
 }
 

@@ -6,10 +6,13 @@
 
 namespace vlm::cpu {
 
+// clang-format off
 #include "host/compute/cpu/quant_kernels_inl.hpp"
+#include "host/compute/cpu/quant_wide_inl.hpp"
+// clang-format on
 
 const QuantKernels& detail::scalar_quant_kernels() {
-    static constexpr QuantKernels table = make_quant_kernels("scalar");
+    static constexpr QuantKernels table = with_wide_groups(make_quant_kernels("scalar"));
     return table;
 }
 

@@ -12,16 +12,20 @@
  *  On a processor with AMX, the tile kernels (linear_amx.hpp) or, on wish, oneDNN (linear_onednn.hpp) multiply the
  * blocks of many rows in bf16: from the same panels, into a tile that the same epilogue reads.
  *
+ *  Many rows meet quantised weights in blocks of their own (linear_wide.hpp).
+ *
  *  The cut depends on shapes only, never on the number of threads.
  */
 #include "host/compute/cpu/linear.hpp"
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 
 #include "host/compute/cpu/linear_amx.hpp"
 #include "host/compute/cpu/linear_onednn.hpp"
 #include "host/compute/cpu/linear_quant.hpp"
+#include "host/compute/cpu/linear_wide.hpp"
 #include "host/compute/cpu/memory.hpp"
 #include "host/compute/cpu/state.hpp"
 #include "host/compute/cpu/table.hpp"
@@ -125,19 +129,31 @@ void multiply_part(const Call& call, int64_t row, int64_t count, Part part, int6
  * gated, the sum of the up half stands `up` elements behind that of the gate half. */
 void finish_block(const Call& call, int64_t row, int64_t count, int64_t panel, int64_t panels, const float* tile,
                   int64_t ldc, int64_t up) {
+    constexpr int64_t kRowsAhead = 8;
     const vlm_linear& layer = *call.layer;
-    for (int64_t p = 0; p < panels; ++p) {
+    const auto fetch = [&](const float* at, int64_t n, auto to_write) {
+        constexpr int64_t kLine = 16;
+        for (int64_t i = 0; i < n; i += kLine) __builtin_prefetch(at + i, decltype(to_write)::value);
+    };
+    // Panels of one segment lie side by side in the tile as in the output: each row of them is one epilogue.
+    for (int64_t p = 0, width = 0; p < panels; p += width) {
         const int64_t index = panel + p;
         const int64_t inside = index % layer.segment_panels * kPanel;
         const int64_t output = index / layer.segment_panels * layer.segment_outputs + inside;
+        width = std::min(panels - p, layer.segment_panels - index % layer.segment_panels);
         EpilogueRow epilogue{};
-        epilogue.n = std::min(kPanel, layer.segment_outputs - inside);
+        epilogue.n = std::min(width * kPanel, layer.segment_outputs - inside);
         epilogue.bias = layer.bias.empty() ? nullptr : layer.bias.data() + index * kPanel;
         if (call.gated && epilogue.bias != nullptr) epilogue.up_bias = epilogue.bias + layer.segment_panels * kPanel;
         epilogue.scale = call.scale != nullptr ? call.scale + output : nullptr;
         epilogue.scale_all = call.scale_all;
         epilogue.activation = call.activation;
         for (int64_t r = 0; r < count; ++r) {
+            // Rows lie apart, and no hardware looks ahead across them.
+            if (const int64_t next = row + r + kRowsAhead; r + kRowsAhead < count) {
+                fetch(call.y->row(next) + output, epilogue.n, std::true_type{});
+                if (call.residual != nullptr) fetch(call.residual->row(next) + output, epilogue.n, std::false_type{});
+            }
             epilogue.sum = tile + r * ldc + p * kPanel;
             if (call.gated) epilogue.up = epilogue.sum + up;
             if (call.residual != nullptr) epilogue.residual = call.residual->row(row + r) + output;
@@ -314,9 +330,13 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
             state.count_flops(Op::linear, 2 * static_cast<uint64_t>(call.rows) * static_cast<uint64_t>(layer->in) *
                                               static_cast<uint64_t>(layer->out));
         };
+        const FinishBlock finish = [&call](auto... block) { finish_block(call, block...); };
         if (const AmxKernels* amx = amx_for(state.dense, state.options.mode, layer->type, call.rows)) {
-            run_amx_blocks(state, *amx, *layer, from, call.rows, call.gated,
-                           [&call](auto... block) { finish_block(call, block...); });
+            run_amx_blocks(state, *amx, *layer, from, call.rows, call.gated, finish);
+            return count();
+        }
+        if (takes_wide_groups(state.options.mode, layer->type, call.rows)) {
+            run_wide_blocks(state, *layer, from, call.rows, call.gated, finish);
             return count();
         }
         call.a = from.row(0);

@@ -4,6 +4,7 @@
 #pragma once
 #include <vlm/linear.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +60,11 @@ inline bool is_quantised(WeightType type) noexcept {
 inline int64_t quant_bits(WeightType type) noexcept {
     return type == WeightType::int4 ? 4 : 8;
 }
+
+/** Writes rows [row, row + count) of panels [panel, panel + panels) from their sums in `tile`, rows `ldc` apart; when
+ * gated, the sum of the up half stands `up` elements behind that of the gate half. */
+using FinishBlock = std::function<void(int64_t row, int64_t count, int64_t panel, int64_t panels, const float* tile,
+                                       int64_t ldc, int64_t up)>;
 
 /** Picks the kernel for weights of `type` on this instruction set. @throws Error UNIMPLEMENTED when there is none. */
 const LinearKernel& linear_kernel(WeightType type, Precision mode, const Kernels& kernels, int64_t rows);

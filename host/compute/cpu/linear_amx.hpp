@@ -2,8 +2,6 @@
  *  Linear layers of many rows by the own AMX kernels.
  */
 #pragma once
-#include <functional>
-
 #include "host/compute/cpu/amx.hpp"
 #include "host/compute/cpu/linear.hpp"
 #include "host/compute/cpu/state.hpp"
@@ -15,11 +13,6 @@ namespace vlm::cpu {
  * bf16 nor quantised, there are few rows (one row of tiles would be half padding), or there is no AMX.
  *  @param dense  as resolve_dense_engine returned it. */
 const AmxKernels* amx_for(DenseEngine dense, Precision mode, WeightType type, int64_t rows);
-
-/** Writes rows [row, row + count) of panels [panel, panel + panels) from their sums in `tile`, rows `ldc` apart; when
- * gated, the sum of the up half stands `up` elements behind that of the gate half. */
-using FinishBlock = std::function<void(int64_t row, int64_t count, int64_t panel, int64_t panels, const float* tile,
-                                       int64_t ldc, int64_t up)>;
 
 /** Multiplies rows [0, rows) of `x` with all panels and calls `finish` once for every block of the output, on the
  * threads of the pool. The cut depends on shapes only. */

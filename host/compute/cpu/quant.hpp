@@ -17,8 +17,10 @@
  *
  *  Activations are quantised per row and group: 8 bits, symmetric, with an f32 scale. The dot product of a group is
  * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
- * same to the bit on every instruction set, for every number of rows and of threads. (Not so with AMX, where 32 rows
- * and more are multiplied in bf16: linear_amx.cpp.)
+ * same to the bit on every instruction set, for every number of rows and of threads.
+ *
+ *  From 32 rows on that order is left for a faster one: with AMX they are multiplied in bf16 (linear_amx.cpp), with VNNI
+ * in groups of 128 (quant_wide_inl.hpp). There, too, neither threads nor the number of rows change a bit.
  */
 #pragma once
 #include <cstddef>
@@ -59,6 +61,40 @@ constexpr int64_t quant_row_bytes(int64_t depth) {
     return (depth + depth / kQuantGroup * 8 + 63) / 64 * 64;
 }
 
+/** Depth that shares a scale where many rows are multiplied (quant_wide_inl.hpp). */
+inline constexpr int64_t kWideGroup = 128;
+/** Rows from which on that is done. */
+inline constexpr int64_t kWideMinRows = 32;
+
+/** Wide groups of a padded depth; the last may be half a one. */
+constexpr int64_t wide_groups(int64_t depth) {
+    return (depth + kWideGroup - 1) / kWideGroup;
+}
+
+/** Bytes of a row of activations in wide groups, otherwise as quant_row_bytes. An odd number of cache lines: else the
+ * rows of a tile could meet in a few sets of the first-level cache.
+ *  @param depth  padded depth. */
+constexpr int64_t wide_row_bytes(int64_t depth) {
+    return (depth + wide_groups(depth) * 8 + 63) / 64 / 2 * 128 + 64;
+}
+
+/** `c[rows][32] += a piece` for depths [begin, begin + depth) of a panel, which `recode` has made a piece of: `codes`
+ * as a panel of 8 bits has them, `scales` `[wide groups][32]`. */
+struct WideProduct {
+    const std::byte* a;  ///< Rows of quantise_wide_row.
+    int64_t lda;         ///< In bytes.
+    int64_t row_depth;   ///< Padded depth of the whole row.
+    int64_t begin;       ///< Multiple of kWideGroup.
+    int64_t depth;
+    const uint8_t* codes;
+    const float* scales;
+    float* c;
+    int64_t ldc;  ///< In elements.
+    int64_t rows;
+    const std::byte* ahead;  ///< Memory that is read next and should be fetched, or NULL.
+    int64_t ahead_bytes;
+};
+
 /** `c[rows][32] = a panel` over the whole depth; `lda` in bytes, `ldc` in elements, `depth` padded. */
 using QuantGemm = void (*)(const std::byte* a, int64_t lda, const std::byte* panel, int64_t depth, float* c,
                            int64_t ldc, int64_t rows);
@@ -79,6 +115,13 @@ struct QuantKernels {
     void (*expand_bf16)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, uint16_t* out);
     /** `n` numbers of half precision, a multiple of 32, as f32. */
     void (*expand_f16)(const uint16_t* halves, int64_t n, float* out);
+    /** Many rows in wide groups; all three NULL where that does not pay. quantise_row in wide groups. */
+    void (*quantise_wide_row)(const float* x, int64_t n, int64_t depth, std::byte* row);
+    /** Depths [begin, begin + depth) of a panel as a piece with one scale per wide group, see WideProduct. `begin` is a
+     * multiple of kWideGroup, `depth` too or what is left. */
+    void (*recode)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, uint8_t* codes,
+                   float* scales);
+    void (*gemm_wide)(const WideProduct& product);
 };
 
 /** The table for active_isa() and active_features(). */

@@ -283,10 +283,11 @@ void expand_bf16(const std::byte* panel, const QuantLayout& layout, int64_t begi
     }
 }
 
-/** One group of activations, all 32 of them. */
+/** One group of activations, all of them. */
+template <int Group>
 void quantise_activations(const float* x, int8_t* codes, float& scale, int32_t& offset) {
     uint32_t top = 0;
-    for (int i = 0; i < kDepths; ++i) {
+    for (int i = 0; i < Group; ++i) {
         const uint32_t magnitude = bits_of(x[i]) & 0x7FFFFFFFu;
         top = magnitude > top ? magnitude : top;
     }
@@ -296,12 +297,12 @@ void quantise_activations(const float* x, int8_t* codes, float& scale, int32_t& 
     scale = finite ? (largest < smallest ? 0.0f : largest * (1.0f / 127.0f)) : float_of(kInfinity | 0x400000u);
     offset = 0;
     if (!finite || largest < smallest) {
-        for (int i = 0; i < kDepths; ++i) codes[i] = 0;
+        for (int i = 0; i < Group; ++i) codes[i] = 0;
         return;
     }
     const float inverse = 127.0f / largest;
     int32_t total = 0;
-    for (int i = 0; i < kDepths; ++i) {
+    for (int i = 0; i < Group; ++i) {
         const auto code = static_cast<int32_t>(rounded(x[i] * inverse));
         codes[i] = static_cast<int8_t>(code);
         total += code;
@@ -309,19 +310,27 @@ void quantise_activations(const float* x, int8_t* codes, float& scale, int32_t& 
     offset = -128 * total;
 }
 
-void quantise_row(const float* x, int64_t n, int64_t depth, std::byte* row) {
+/** A row in groups of `Group`; the last may reach beyond `depth`, which is a multiple of kQuantDepth. */
+template <int Group>
+void quantise_groups(const float* x, int64_t n, int64_t depth, std::byte* row) {
     auto* codes = reinterpret_cast<int8_t*>(row);
     auto* scales = reinterpret_cast<float*>(row + depth);
-    auto* offsets = reinterpret_cast<int32_t*>(scales + depth / kQuantGroup);
-    for (int64_t k = 0, g = 0; k < depth; k += kQuantGroup, ++g) {
-        if (k + kQuantGroup <= n) {
-            quantise_activations(x + k, codes + k, scales[g], offsets[g]);
+    auto* offsets = reinterpret_cast<int32_t*>(scales + (depth + Group - 1) / Group);
+    for (int64_t k = 0, g = 0; k < depth; k += Group, ++g) {
+        if (k + Group <= n) {
+            quantise_activations<Group>(x + k, codes + k, scales[g], offsets[g]);
             continue;
         }
-        float last[kDepths] = {};
+        float last[Group] = {};
+        int8_t last_codes[Group];
         for (int64_t i = k; i < n; ++i) last[i - k] = x[i];
-        quantise_activations(last, codes + k, scales[g], offsets[g]);
+        quantise_activations<Group>(last, last_codes, scales[g], offsets[g]);
+        __builtin_memcpy(codes + k, last_codes, static_cast<size_t>(depth - k < Group ? depth - k : Group));
     }
+}
+
+void quantise_row(const float* x, int64_t n, int64_t depth, std::byte* row) {
+    quantise_groups<kDepths>(x, n, depth, row);
 }
 
 }  // namespace

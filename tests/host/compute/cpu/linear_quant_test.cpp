@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "host/compute/cpu/convert.hpp"
+#include "host/compute/cpu/quant.hpp"
 #include "tests/host/compute/cpu/support.hpp"
 
 namespace vlm::test {
@@ -57,27 +58,37 @@ TEST(LinearQuant, StaysNearTheExactProduct) {
     }
 }
 
+/** Few rows are the same everywhere; many are where wide groups are multiplied, and where they are not. */
 TEST(LinearQuant, SameBitsForEveryInstructionSetNumberOfThreadsAndOfRows) {
     const int64_t rows = 130, in = 333, out = 200;
     Floats x = random_floats({rows, in}, 3), w = random_floats({out, in}, 4);
+    const auto is_end_of = [&](const Floats& end, const std::vector<float>& whole) {
+        return std::equal(end.values.begin(), end.values.end(), whole.end() - end.size());
+    };
     for (const WeightType type : {WeightType::int8, WeightType::int4}) {
-        std::vector<float> first;
+        std::vector<float> few, many[2];
         for_each_isa([&](Isa isa) {
             if (isa == Isa::amx) return;  // many rows are multiplied in bf16 there
+            const bool wide = cpu::quant_kernels().gemm_wide != nullptr;
             for (const int threads : {1, 2, 3}) {
                 ThreadPool pool(threads);
                 CpuOptions options = options_for(type);
                 options.pool = &pool;
                 Device device(options);
                 const auto layer = device.pack({w.abi()}, {});
-                const Floats y = multiply(device, layer, x, out);
-                if (first.empty()) first = y.values;
-                ASSERT_EQ(y.values, first) << threads;
-                for (const int64_t part : {1, 2, 5, 16, 17, 33}) {
-                    Floats last({part, in}, {x.values.end() - part * in, x.values.end()});
-                    const Floats z = multiply(device, layer, last, out);
-                    ASSERT_TRUE(std::equal(z.values.begin(), z.values.end(), first.end() - part * out)) << part;
-                }
+                const auto last_rows = [&](int64_t count) {
+                    Floats last({count, in}, {x.values.end() - count * in, x.values.end()});
+                    return multiply(device, layer, last, out);
+                };
+                const Floats most_few = last_rows(cpu::kWideMinRows - 1), y = last_rows(rows);
+                if (few.empty()) few = most_few.values;
+                if (many[wide].empty()) many[wide] = y.values;
+                ASSERT_EQ(most_few.values, few) << threads;
+                ASSERT_EQ(y.values, many[wide]) << threads;
+                ASSERT_NE(is_end_of(most_few, many[wide]), wide);
+                for (const int64_t part : {1, 2, 5, 16, 17}) ASSERT_TRUE(is_end_of(last_rows(part), few)) << part;
+                for (const int64_t part : {32, 33, 47, 129})
+                    ASSERT_TRUE(is_end_of(last_rows(part), many[wide])) << part;
             }
         });
     }

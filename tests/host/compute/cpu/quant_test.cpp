@@ -186,6 +186,111 @@ TEST(Quant, ProductsAreTheReferenceToTheBit) {
         }
 }
 
+/** One wide group of one output as quant_wide_inl.hpp says: the scale, and the codes. */
+struct WideGroup {
+    float scale;
+    std::vector<int> codes;
+};
+WideGroup wide_group(const std::vector<std::byte>& panel, const QuantLayout& layout, int64_t begin, int64_t output) {
+    const int64_t end = std::min(begin + cpu::kWideGroup, layout.depth());
+    const bool four = layout.bits == 4;
+    const auto reach = [&](const Weight& w) { return four ? std::max(w.zero * 16, 240 - w.zero * 16) : 1.0f; };
+    float largest = 0;
+    for (int64_t k = begin; k < end; ++k) {
+        const Weight w = weight_at(panel, layout, k, output);
+        largest = std::max(largest, w.scale * reach(w));
+    }
+    WideGroup group{four ? largest * (1.0f / (16 * 127)) : largest, {}};
+    for (int64_t k = begin; k < end; ++k) {
+        const Weight w = weight_at(panel, layout, k, output);
+        const auto ratio = static_cast<int>(w.scale / largest * (four ? 127 * 16384.0f : 16384.0f) + 0.5f);
+        const auto value = static_cast<int>((static_cast<float>(w.code) - w.zero) * (four ? 32 : 2));
+        group.codes.push_back((value * ratio + 0x4000) >> 15);
+    }
+    return group;
+}
+
+TEST(Quant, RecodedWeightsAreTheSameToHalfAStep) {
+    for (const int64_t bits : {4, 8}) {
+        const QuantLayout layout = QuantLayout::of(bits, 320);  // two wide groups and half a one
+        auto weights = panel_weights(320, 13);
+        for (int64_t k = 32; k < 64; ++k) weights[static_cast<size_t>(k * kPanel + 5)] *= 20;  // one loud group
+        const auto panel = pack(cpu::quant_kernels(), layout, weights);
+        const auto stored = unpack(cpu::quant_kernels(), layout, panel);
+        for (const QuantKernels* kernels : all_kernels()) {
+            if (kernels->recode == nullptr) continue;
+            constexpr int64_t begin = cpu::kWideGroup, depth = 320 - begin;
+            std::vector<uint8_t> codes(static_cast<size_t>(depth * kPanel));
+            std::vector<float> scales(static_cast<size_t>(cpu::wide_groups(depth) * kPanel));
+            for (const int64_t first : {int64_t{0}, begin}) {
+                const int64_t count = first == 0 ? begin : depth;
+                kernels->recode(panel.data(), layout, first, count, codes.data(), scales.data());
+                for (int64_t k = 0; k < count; ++k)
+                    for (int64_t o = 0; o < kPanel; ++o) {
+                        const WideGroup group =
+                            wide_group(panel, layout, first + k / cpu::kWideGroup * cpu::kWideGroup, o);
+                        const float scale = scales[static_cast<size_t>(k / cpu::kWideGroup * kPanel + o)];
+                        const int code = codes[static_cast<size_t>(k / 4 * 128 + 4 * o + k % 4)] - 128;
+                        ASSERT_EQ(scale, group.scale) << kernels->name;
+                        ASSERT_EQ(code, group.codes[static_cast<size_t>(k % cpu::kWideGroup)])
+                            << kernels->name << " bits " << bits << " depth " << first + k << " output " << o;
+                        ASSERT_LE(std::abs(code), 127);
+                        ASSERT_NEAR(scale * static_cast<float>(code),
+                                    stored[static_cast<size_t>((first + k) * kPanel + o)], 0.52f * scale);
+                    }
+            }
+        }
+    }
+}
+
+TEST(Quant, ProductsInWideGroupsAreTheReferenceToTheBit) {
+    constexpr int64_t most = 31, ldc = kPanel + 3;
+    for (const int64_t bits : {4, 8})
+        for (const int64_t depth : {1, 64, 100, 128, 320, 700}) {
+            const QuantLayout layout = QuantLayout::of(bits, depth);
+            const auto panel = pack(cpu::quant_kernels(), layout, panel_weights(depth, 5));
+            Floats x = random_floats({most, depth}, static_cast<uint32_t>(depth));
+            std::fill(x.values.begin() + depth, x.values.begin() + 2 * depth, 0.0f);  // a row of zeros
+            std::vector<float> expected(static_cast<size_t>(most * ldc), 2.0f);
+            for (int64_t o = 0; o < kPanel; ++o)
+                for (int64_t k = 0; k < layout.depth(); k += cpu::kWideGroup) {
+                    const WideGroup group = wide_group(panel, layout, k, o);
+                    const int64_t end = std::min(depth, k + cpu::kWideGroup);
+                    for (int64_t r = 0; r < most; ++r) {
+                        float largest = 0;
+                        for (int64_t i = k; i < end; ++i) largest = std::max(largest, std::abs(x[r * depth + i]));
+                        int64_t exact = 0;
+                        for (int64_t i = k; i < end && largest > 0; ++i)
+                            exact += group.codes[static_cast<size_t>(i - k)] *
+                                     static_cast<int64_t>(std::nearbyint(x[r * depth + i] * (127.0f / largest)));
+                        float& sum = expected[static_cast<size_t>(r * ldc + o)];
+                        sum = std::fma(static_cast<float>(exact), group.scale * (largest * (1.0f / 127.0f)), sum);
+                    }
+                }
+            const int64_t lda = cpu::wide_row_bytes(layout.depth());
+            for (const QuantKernels* kernels : all_kernels()) {
+                if (kernels->gemm_wide == nullptr) continue;
+                std::vector<std::byte> a(static_cast<size_t>(most * lda), std::byte{0x55});
+                for (int64_t r = 0; r < most; ++r)
+                    kernels->quantise_wide_row(x.values.data() + r * depth, depth, layout.depth(), a.data() + r * lda);
+                for (int64_t rows = 1; rows <= most; ++rows) {
+                    std::vector<float> c(static_cast<size_t>(rows * ldc), 2.0f), scales(3 * kPanel);
+                    std::vector<uint8_t> codes(static_cast<size_t>(3 * cpu::kWideGroup * kPanel));
+                    for (int64_t k = 0; k < layout.depth(); k += 3 * cpu::kWideGroup) {
+                        const int64_t count = std::min(3 * cpu::kWideGroup, layout.depth() - k);
+                        kernels->recode(panel.data(), layout, k, count, codes.data(), scales.data());
+                        kernels->gemm_wide({a.data(), lda, layout.depth(), k, count, codes.data(), scales.data(),
+                                            c.data(), ldc, rows, rows % 2 == 0 ? panel.data() : nullptr,
+                                            rows % 2 == 0 ? layout.bytes() : 0});
+                    }
+                    for (size_t i = 0; i < c.size(); ++i)
+                        ASSERT_EQ(c[i], expected[i]) << kernels->name << " bits " << bits << " depth " << depth
+                                                     << " rows " << rows << " at " << i;
+                }
+            }
+        }
+}
+
 /** Largest codes against largest activations: what would overflow sums of 16 bits. */
 TEST(Quant, ExtremeCodesDoNotOverflow) {
     for (const int64_t bits : {4, 8})
@@ -287,6 +392,15 @@ TEST(Quant, ActivationsThatAreNoNumbersReachEveryOutput) {
             std::vector<float> c(static_cast<size_t>(kPanel));
             kernels->gemm_int4(a.data(), 0, panel.data(), layout.depth(), c.data(), kPanel, 1);
             for (const float v : c) EXPECT_TRUE(std::isnan(v)) << kernels->name;
+            if (kernels->gemm_wide == nullptr) continue;
+            std::vector<std::byte> wide(static_cast<size_t>(cpu::wide_row_bytes(layout.depth())));
+            kernels->quantise_wide_row(x.values.data(), depth, layout.depth(), wide.data());
+            std::vector<uint8_t> codes(static_cast<size_t>(layout.depth() * kPanel));
+            std::vector<float> scales(static_cast<size_t>(kPanel)), sums(static_cast<size_t>(kPanel));
+            kernels->recode(panel.data(), layout, 0, layout.depth(), codes.data(), scales.data());
+            kernels->gemm_wide({wide.data(), 0, layout.depth(), 0, layout.depth(), codes.data(), scales.data(),
+                                sums.data(), kPanel, 1, nullptr, 0});
+            for (const float v : sums) EXPECT_TRUE(std::isnan(v)) << kernels->name;
         }
 }
 
