@@ -50,14 +50,11 @@ const uint8_t* mask_from(const AttentionCall& call, int64_t row, int64_t key) {
     return call.mask.bytes != nullptr ? call.mask.data<uint8_t>() + row * call.keys + key : nullptr;
 }
 
-/** Takes over what a step has left behind: the running values, and earlier output brought to the new maximum. */
-template <class Step>
-void keep_step(const AttentionCall& call, const AttentionPlan& plan, const Partial& partial, int64_t i,
-               const Step& step) {
-    partial.maximum[i] = step.maximum;
-    partial.sum[i] = step.sum;
+/** Brings earlier output of a row to its new maximum. */
+void scale_output(const AttentionCall& call, const AttentionPlan& plan, const Partial& partial, int64_t i,
+                  float correction) {
     float* out = partial.out + i * plan.stride;
-    if (step.correction != 1.0f) call.kernels->scale(out, step.correction, out, plan.stride);
+    if (correction != 1.0f) call.kernels->scale(out, correction, out, plan.stride);
 }
 
 /** Turns the logits of a tile, whose first key is `key` and whose columns end at `columns`, into weights row by row. */
@@ -77,38 +74,39 @@ void weigh_f32(const AttentionCall& call, const AttentionPlan& plan, const Atten
         call.kernels->softmax_step(step);
         std::fill(logits, logits + low, 0.0f);
         std::fill(logits + high, logits + columns, 0.0f);
-        keep_step(call, plan, partial, i, step);
+        partial.maximum[i] = step.maximum;
+        partial.sum[i] = step.sum;
+        scale_output(call, plan, partial, i, step.correction);
     }
 }
 
 void weigh_bf16(const AttentionCall& call, const AttentionPlan& plan, const AttentionItem& item,
                 const AttentionWork& work, int64_t key, int64_t columns, const Partial& partial) {
-    for (int64_t i = 0; i < item.count; ++i) {
-        const int64_t row = (item.first + i) / call.group;
-        const auto [low, high] = visible_columns(call, row, key, columns);
-        uint16_t* weights = work.rounded + i * kTileKeys;
-        if (low >= high) {
-            std::fill(weights, weights + columns, uint16_t{0});
-            continue;
+    WeightTile tile{};
+    tile.ld = tile.ldw = kTileKeys;
+    tile.columns = columns;
+    tile.scale = call.scale;
+    tile.softcap = call.softcap;
+    tile.bias = bias_from(call, key);
+    if (call.scaled()) {
+        tile.key_scales = work.scales;
+        tile.value_scales = work.scales + kTileKeys;
+    }
+    for (int64_t first = 0; first < item.count; first += WeightTile::kRows) {
+        tile.rows = std::min<int64_t>(WeightTile::kRows, item.count - first);
+        tile.logits = work.tile + first * kTileKeys;
+        tile.weights = work.rounded + first * kTileKeys;
+        tile.maximum = partial.maximum + first;
+        tile.sum = partial.sum + first;
+        for (int64_t i = 0; i < tile.rows; ++i) {
+            const int64_t row = (item.first + first + i) / call.group;
+            const auto [low, high] = visible_columns(call, row, key, columns);
+            tile.low[i] = low;
+            tile.high[i] = high;
+            tile.mask[i] = mask_from(call, row, key);
         }
-        WeightRow step{};
-        step.logits = work.tile + i * kTileKeys;
-        step.weights = weights;
-        step.low = low;
-        step.high = high;
-        step.columns = columns;
-        step.scale = call.scale;
-        step.softcap = call.softcap;
-        step.bias = bias_from(call, key);
-        step.mask = mask_from(call, row, key);
-        if (call.scaled()) {
-            step.key_scales = work.scales;
-            step.value_scales = work.scales + kTileKeys;
-        }
-        step.maximum = partial.maximum[i];
-        step.sum = partial.sum[i];
-        call.kernels->weight_row(step);
-        keep_step(call, plan, partial, i, step);
+        call.kernels->weight_tile(tile);
+        for (int64_t i = 0; i < tile.rows; ++i) scale_output(call, plan, partial, first + i, tile.correction[i]);
     }
 }
 

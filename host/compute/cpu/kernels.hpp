@@ -89,20 +89,26 @@ struct ValueTile {
     const void* ahead;  ///< As in ScoreTile.
 };
 
-/** One row of a ScoreTile's logits becomes bf16 weights relative to the running maximum; 0 outside [low, high). */
-struct WeightRow {
-    float* logits;  ///< Overwritten.
-    uint16_t* weights;
-    int64_t low, high, columns;  ///< `columns` is a multiple of 32.
+/** Up to 16 rows of a ScoreTile's logits become bf16 weights relative to their running maxima; 0 outside
+ * [low, high), which may be empty. */
+struct WeightTile {
+    static constexpr int kRows = 16;
+    int64_t rows;
+    float* logits;  ///< `[rows][ld]`, overwritten.
+    int64_t ld;
+    uint16_t* weights;  ///< `[rows][ldw]`.
+    int64_t ldw;
+    int64_t low[kRows], high[kRows];
+    int64_t columns;  ///< A multiple of 32.
     float scale;
-    float softcap;              ///< 0: none.
-    const float* bias;          ///< Per column, or NULL.
-    const uint8_t* mask;        ///< Per column, 0: invisible; or NULL.
-    const float* key_scales;    ///< Factors of logits per column, or NULL.
-    const float* value_scales;  ///< Factors of weights per column, left out of their sum; or NULL.
-    float maximum;              ///< In and out: running maximum, -infinity at first.
-    float sum;                  ///< In and out: running sum of weights.
-    float correction;           ///< Out: what earlier weights have to be multiplied with.
+    float softcap;               ///< 0: none.
+    const float* bias;           ///< Per column, or NULL.
+    const uint8_t* mask[kRows];  ///< Per column, 0: invisible; or NULL.
+    const float* key_scales;     ///< Factors of logits per column, or NULL.
+    const float* value_scales;   ///< Factors of weights per column, left out of their sum; or NULL.
+    float* maximum;              ///< `[rows]`, in and out: running maxima, -infinity at first.
+    float* sum;                  ///< `[rows]`, in and out: running sums of weights.
+    float correction[kRows];     ///< Out: what earlier weights have to be multiplied with.
 };
 
 /** A panel of keys that is put together from columns of other panels and rotated, halves paired. */
@@ -173,7 +179,7 @@ struct Kernels {
     /** The three steps of attention in bf16; NULL where gemm_bf16 is. */
     void (*score_tile)(const ScoreTile& tile);
     void (*value_tile)(const ValueTile& tile);
-    void (*weight_row)(WeightRow& row);
+    void (*weight_tile)(WeightTile& tile);
 };
 
 /** The table for `isa` (or the best level below it). */

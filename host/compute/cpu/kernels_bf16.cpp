@@ -28,6 +28,7 @@ namespace vlm::cpu {
 #include "host/compute/cpu/kernels_inl.hpp"
 // clang-format off
 #include "host/compute/cpu/attention_bf16_inl.hpp"
+#include "host/compute/cpu/attention_softmax_inl.hpp"
 // clang-format on
 
 namespace {
@@ -106,7 +107,7 @@ const Kernels& detail::bf16_kernels() {
         t.gemm_bf16 = gemm_bf16;
         t.score_tile = score_tile;
         t.value_tile = value_tile;
-        t.weight_row = weight_row;
+        t.weight_tile = weight_tile;
         return t;
     }();
     return table;
