@@ -3,6 +3,7 @@
  */
 #include <cstdio>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "host/check/checker.hpp"
 #include "host/cli/options.hpp"
@@ -66,6 +67,14 @@ std::string report_junit(const CheckOptions& options, const std::vector<RuleResu
            std::to_string(skipped) + "\" time=\"" + json::number_text(seconds) + "\">\n" + cases + "</testsuite>\n";
 }
 
+/** A JSON object of the command line. A slip there is the caller's and no fault of the plugin, which must not be
+ * skipped for it. */
+std::string json_object(const std::string& text, const char* option) {
+    if (!nlohmann::json::parse(text, nullptr, false).is_object())
+        throw invalid_argument(std::string(option) + ": expected a JSON object, such as '{\"r\": [3]}', found " + text);
+    return text;
+}
+
 }  // namespace
 
 int check_command(const Arguments& arguments) {
@@ -95,8 +104,8 @@ int check_command(const Arguments& arguments) {
 
     CheckOptions options;
     options.library = (*values)["plugin"].as<std::string>();
-    options.options = (*values)["options"].as<std::string>();
-    options.model = (*values)["model"].as<std::string>();
+    options.options = json_object((*values)["options"].as<std::string>(), "--options");
+    options.model = json_object((*values)["model"].as<std::string>(), "--model");
     options.seed = (*values)["seed"].as<uint64_t>();
     options.limit_ms = std::max(1, (*values)["limit"].as<int>()) * 1000;
     options.total_ms = std::max(0, (*values)["time-limit"].as<int>()) * 1000;

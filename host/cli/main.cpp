@@ -10,10 +10,13 @@
 #include <exception>
 #include <iostream>
 #include <map>
+#include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "host/base/error.hpp"
 #include "host/cli/command.hpp"
+#include "host/json/nearest_name.hpp"
 #include "host/services/run.hpp"
 
 namespace {
@@ -55,7 +58,15 @@ int main(int argc, char** argv) {
             return delivered(kSuccess);
         }
         const auto command = arguments.empty() ? commands.end() : commands.find(arguments.front());
-        if (command == commands.end()) return delivered(run_command(arguments));
+        if (command == commands.end()) {
+            if (!arguments.empty() && !arguments.front().empty() && arguments.front()[0] != '-') {
+                std::vector<std::string_view> names;
+                for (const auto& known : commands) names.push_back(known.first);
+                throw vlm::invalid_argument("there is no command '" + arguments.front() + "'" +
+                                            vlm::did_you_mean(arguments.front(), names) + "; see --help");
+            }
+            return delivered(run_command(arguments));
+        }
         arguments.erase(arguments.begin());
         return delivered(command->second(arguments));
     } catch (const vlm::Error& error) {

@@ -29,6 +29,13 @@ tar -C "$ROOT" -xf "$WORK/base.tar"
 (cd "$BUILD" && VLM_SIGNING_KEY=$WORK/keys/maker.key cpack -G DEB -B "$WORK/packages") >"$WORK/cpack.log" 2>&1 ||
     { tail -n 20 "$WORK/cpack.log"; fail "cpack"; }
 mkdir "$ROOT/packages"
+# An earlier version, with a file that the present one does not have, to upgrade from.
+rm -rf "$WORK/earlier"
+dpkg-deb -R "$WORK"/packages/vlmhost_*.deb "$WORK/earlier"
+sed -i 's/^Version: .*/Version: 0.0.1/' "$WORK/earlier/DEBIAN/control"
+mkdir -p "$WORK/earlier/usr/share/doc/vlmhost"
+echo "of an earlier version" >"$WORK/earlier/usr/share/doc/vlmhost/earlier.txt"
+dpkg-deb -b "$WORK/earlier" "$ROOT/packages/earlier.deb" >/dev/null
 cp "$WORK"/packages/*.deb "$WORK/keys/maker.key.pub" "$(dirname "$0")/clean_root_inside.sh" "$ROOT/packages"
 cp /etc/resolv.conf "$ROOT/etc/resolv.conf"
 # What was mounted goes with the process that mounted it.
@@ -36,4 +43,4 @@ unshare --mount sh -eu -c "
     mount -t proc proc '$ROOT/proc'
     mount --bind /dev '$ROOT/dev'
     exec chroot '$ROOT' /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root sh /packages/clean_root_inside.sh"
-rm -rf "$ROOT" "$WORK/packages"
+rm -rf "$ROOT" "$WORK/packages" "$WORK/earlier"

@@ -7,8 +7,12 @@ as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/tmp "$@
 quietly apt-get update
 find / -xdev -path /proc -prune -o -path /var -prune -o -path /tmp -prune -o -type f -print | sort >/tmp/before.txt
 
-echo "== operator: vlmhost, plugins, models"
+echo "== operator: an earlier vlmhost, upgraded; plugins, models"
+quietly apt-get install -y --no-install-recommends /packages/earlier.deb
+[ -e /usr/share/doc/vlmhost/earlier.txt ] || fail "the earlier version is not there, so the upgrade shows nothing"
 quietly apt-get install -y --no-install-recommends /packages/vlmhost_*.deb /packages/vlmhost-plugins_*.deb /packages/vlmhost-models_*.deb
+[ ! -e /usr/share/doc/vlmhost/earlier.txt ] || fail "the upgrade leaves a file of the earlier version"
+vlmhost --version | grep -q "$(dpkg-query -W -f '${Version}' vlmhost)" || fail "vlmhost is not of the version that is installed"
 medical=/usr/share/vlm/samples/medical
 read_page() { as_user vlmhost --manifest "$1" --image $medical/prescription.png --json 2>/tmp/log.txt >/tmp/answer.json; }
 read_page $medical/medical.json || { cat /tmp/log.txt; fail "the README's main command"; }
@@ -67,6 +71,17 @@ quietly cmake -S /tmp/work/my_reducer -B /tmp/work/my_reducer/build
 quietly cmake --build /tmp/work/my_reducer/build
 quietly ctest --test-dir /tmp/work/my_reducer/build --output-on-failure
 quietly vlmhost --manifest /tmp/work/my_reducer/manifest.json --model /usr/share/vlm/models/rx-small --plan
+quietly apt-get install -y --no-install-recommends python3-cffi python3-pip python3-setuptools python3-wheel python3-venv
+as_user env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/usr/share/vlm/bindings/python python3 $samples/python/read.py $medical/medical.json \
+    $medical/prescription.png 2>/tmp/log.txt >/tmp/table.txt || { cat /tmp/log.txt; fail "the sample in Python"; }
+grep -q tacrolimus /tmp/table.txt || fail "the sample in Python read nothing"
+# Into an environment of its own, from a copy, with Debian's cffi.
+cp -r /usr/share/vlm/bindings/python /tmp/work/python
+python3 -m venv --system-site-packages /tmp/work/venv
+quietly /tmp/work/venv/bin/pip install --no-build-isolation --no-index /tmp/work/python
+/tmp/work/venv/bin/python $samples/python/read.py $medical/medical.json $medical/prescription.png 2>/tmp/log.txt >/tmp/table.txt ||
+    { cat /tmp/log.txt; fail "the wheel in a fresh environment"; }
+grep -q tacrolimus /tmp/table.txt || fail "the wheel read nothing"
 [ -e /usr/share/doc/vlm/vendors.md ] || fail "the documentation is missing"
 
 echo "== removed"

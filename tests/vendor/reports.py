@@ -51,4 +51,10 @@ with tempfile.TemporaryDirectory() as folder:
 
     nowhere = check("sound_encoder", "--only", "VLM-P-01", "--junit", str(pathlib.Path(folder, "no/such/folder/r.xml")))
     expect(nowhere.returncode == 1 and "cannot be written" in nowhere.stderr, "an unwritable report is an error")
+
+    for slip in ("{", "[3]", "r=3"):
+        wrong = check("sound_plugin", "--options", slip, "--only", "VLM-P-13")
+        expect(wrong.returncode == 1 and "--options: expected a JSON object" in wrong.stderr and not wrong.stdout, f"--options {slip} is refused")
+    absent = subprocess.run([VLMHOST, "chekc", "plugin.so"], capture_output=True, text=True, timeout=60)
+    expect(absent.returncode == 1 and "no command 'chekc'" in absent.stderr and '"check"' in absent.stderr, "a mistyped command is named")
 print("reports are as programs read them")
