@@ -180,6 +180,20 @@ class Bindings(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "closed"):
             session.generate(images=[ROW])
 
+    def test_sessions_of_one_pipeline_answer_at_once(self):
+        texts = [None] * 3
+
+        def read(index):
+            with self.pipeline.session() as session:
+                texts[index] = session.generate(images=[ROW]).text
+
+        threads = [threading.Thread(target=read, args=(index,)) for index in range(len(texts))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(texts, [self.text] * 3)
+
     def test_batches(self):
         seen = []
         requests = [{"images": [ROW]}, {"images": [ROW], "stream": seen.append}]

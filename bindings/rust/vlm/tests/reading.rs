@@ -117,6 +117,20 @@ fn cancels_stop_what_runs_or_what_comes_next() {
 }
 
 #[test]
+fn sessions_of_one_pipeline_answer_at_once() {
+    let pipeline = Arc::new(reader());
+    let threads: Vec<_> = (0..3)
+        .map(|_| {
+            let pipeline = pipeline.clone();
+            thread::spawn(move || pipeline.session().unwrap().generate(&Request::new().image(row())).unwrap())
+        })
+        .collect();
+    let outputs: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap().text()).collect();
+    assert!(!outputs[0].is_empty());
+    assert!(outputs.iter().all(|text| *text == outputs[0]));
+}
+
+#[test]
 fn a_callback_may_stop_and_may_panic() {
     let pipeline = endless();
     let mut session = pipeline.session().unwrap();
