@@ -21,7 +21,7 @@ constexpr const char* kSchema = "vlm-plugin/1";
 constexpr int64_t kLargestVersion = 0xFFFFFFFF;
 
 std::string hash_text(json::Value value) {
-    const std::string text = value.as_string();
+    std::string text = value.as_string();
     constexpr size_t kDigits = 64;
     if (text.size() != kDigits || text.find_first_not_of("0123456789abcdef") != std::string::npos)
         throw value.error("must be a SHA-256 as 64 lower-case hex digits");
@@ -29,7 +29,7 @@ std::string hash_text(json::Value value) {
 }
 
 std::string full_text(json::Value root, const char* key) {
-    const std::string text = root[key].as_string();
+    std::string text = root[key].as_string();
     if (text.empty()) throw root[key].error("must not be empty");
     return text;
 }

@@ -45,7 +45,7 @@ void check_files(const std::filesystem::path& library, const Verification& found
             if (sha256_of_file(path) != file.sha256)
                 faults.push_back(path.string() + ": is not the file that was signed (its SHA-256 differs)");
         } catch (const Error& error) {
-            faults.push_back(error.what());
+            faults.emplace_back(error.what());
         }
     }
 }
@@ -68,7 +68,7 @@ Verification verify_plugin(const std::filesystem::path& library, const std::vect
         try {
             step();
         } catch (const Error& error) {
-            found.faults.push_back(error.what());
+            found.faults.emplace_back(error.what());
         }
     };
     collect([&] {

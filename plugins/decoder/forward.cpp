@@ -122,7 +122,7 @@ void Forward::run_layers() {
         if (config_.cross_interval > 0 && index % config_.cross_interval == 0)
             cross_layer(index / config_.cross_interval);
         layer(index);
-        run_.progress(static_cast<uint64_t>(index + 1), static_cast<uint64_t>(config_.layers));
+        run_.progress(static_cast<uint64_t>(index) + 1, static_cast<uint64_t>(config_.layers));
     }
 }
 

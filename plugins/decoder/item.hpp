@@ -25,9 +25,9 @@ struct DeviceMask {
 
 /** A request on its way through the layers. */
 struct Item {
-    /** Copies the request's structs, whatever version wrote them, and checks what can be checked without tensors.
+    /** Copies the structs of `source`, whatever version wrote them, and checks what can be checked without tensors.
      *  Throws INVALID_ARGUMENT. */
-    explicit Item(vlm_backbone_request& request);
+    explicit Item(vlm_backbone_request& source);
 
     vlm_backbone_request* target;  ///< For what the plugin writes.
     vlm_backbone_request request;  ///< With pointers to the copies below.
