@@ -75,19 +75,28 @@ void run_span(const AttentionCall& call, const AttentionPlan& plan, int64_t head
 void finish(const AttentionCall& call, const AttentionPlan& plan, float* partials, int64_t base, int64_t head,
             int64_t block) {
     const int64_t first = block * kQueryBlock, count = std::min(kQueryBlock, plan.flat_rows - first);
+    const auto row_of_out = [&](int64_t i) {
+        const int64_t row = (first + i) / call.group, h = head * call.group + (first + i) % call.group;
+        return call.out.data<float>() + row * call.out.strides[0] + h * call.out.strides[1];
+    };
+    // Rows of the output lie far apart, and writing waits for them to come.
+    constexpr int64_t kLine = 16, kRowsAhead = 8;
     for (int64_t i = 0; i < count; ++i) {
+        for (int64_t d = 0; d < call.layout.value_dim && i + kRowsAhead < count; d += kLine)
+            __builtin_prefetch(row_of_out(i + kRowsAhead) + d, 1);
         float maximum = kNone;
         for (int64_t s = 0; s < plan.spans; ++s)
             maximum = std::max(maximum, plan.partial(partials, base + s).maximum[i]);
-        const int64_t row = (first + i) / call.group, h = head * call.group + (first + i) % call.group;
-        float* out = call.out.data<float>() + row * call.out.strides[0] + h * call.out.strides[1];
+        float* out = row_of_out(i);
         const Partial target = plan.partial(partials, base);
         float* sums = target.out + i * plan.stride;
         float total = 0.0f;
         for (int64_t s = 0; s < plan.spans; ++s) {
             const Partial part = plan.partial(partials, base + s);
             // A row that saw nothing in this span keeps its zeros; NaN logits go on.
-            const float factor = part.maximum[i] == kNone ? 0.0f : std::exp(part.maximum[i] - maximum);
+            const float factor = part.maximum[i] == kNone     ? 0.0f
+                                 : part.maximum[i] == maximum ? 1.0f
+                                                              : std::exp(part.maximum[i] - maximum);
             total += part.sum[i] * factor;
             const float* values = part.out + i * plan.stride;
             if (s == 0) {

@@ -257,12 +257,17 @@ void gather_queries(const AttentionCall& call, int64_t head, int64_t first, int6
         const int64_t r = (first + i) / call.group, h = head * call.group + (first + i) % call.group;
         return call.q.data<const float>() + r * call.q.strides[0] + h * call.q.strides[1];
     };
-    // Rows lie far apart: all are asked for before the first is needed.
-    constexpr int64_t kLine = 16;
-    for (int64_t i = 0; i < count && call.q.strides[2] == 1; ++i)
-        for (int64_t d = 0; d < dim; d += kLine) __builtin_prefetch(query(i) + d);
+    // Rows lie far apart, often some multiple of 4 KB, and would push each other out of the first-level cache if more
+    // were asked for than it has ways.
+    constexpr int64_t kLine = 16, kRowsAhead = 8;
+    const auto fetch = [&](int64_t i) {
+        for (int64_t d = 0; d < dim && i < count && call.q.strides[2] == 1; d += kLine)
+            __builtin_prefetch(query(i) + d);
+    };
+    for (int64_t i = 0; i < kRowsAhead; ++i) fetch(i);
     std::vector<float> row(static_cast<size_t>(dim));
     for (int64_t i = 0; i < count; ++i) {
+        fetch(i + kRowsAhead);
         const float* source = query(i);
         if (call.q.strides[2] != 1 && dim > 1) {
             for (int64_t d = 0; d < dim; ++d) row[static_cast<size_t>(d)] = source[d * call.q.strides[2]];

@@ -166,8 +166,9 @@ void weight_tile(WeightTile& t) {
             _mm512_storeu_si512(t.weights + r * t.ldw + i, _mm512_setzero_si512());
     }
     const F added = across_lanes(lanes, Sum{});
-    // Where the maximum has not changed, the difference could be of two infinities.
-    const __mmask16 changed = _mm512_cmp_ps_mask(old, maximum, _CMP_NEQ_UQ);
+    // Where the maximum has not changed, the difference could be of two infinities; what has seen nothing is zero.
+    const __mmask16 changed =
+        _mm512_cmp_ps_mask(old, maximum, _CMP_NEQ_UQ) & _mm512_cmp_ps_mask(old, set(-infinity), _CMP_NEQ_UQ);
     const F less = Vec::mul(Vec::sub(old, maximum), set(kLog2E));
     const F correction = _mm512_mask_blend_ps(changed, set(1.0f), exp2_vec(less));
     const F sum = _mm512_maskz_loadu_ps(present, t.sum);

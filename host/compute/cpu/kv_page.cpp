@@ -63,6 +63,13 @@ const float* row_of(const View& x, int64_t row, int64_t head, float* buffer) {
     return buffer;
 }
 
+/** Asks for a row that is read soon: rows lie far apart, and no hardware looks ahead across them. */
+void fetch_row(const View& x, int64_t row, int64_t head) {
+    constexpr int64_t kLine = 16;
+    const float* source = x.data<const float>() + row * x.strides[0] + head * x.strides[1];
+    for (int64_t d = 0; d < x.shape[2] && x.strides[2] == 1; d += kLine) __builtin_prefetch(source + d);
+}
+
 /** Moves a converted key to its slot; `row` has one element of zero behind it. */
 template <class Form>
 void place_key(const PageLayout& layout, const typename Form::E* row, int64_t slot, typename Form::E* keys) {
@@ -112,6 +119,7 @@ void write_rows(const PageLayout& layout, const View& k, const View& v, int64_t 
     };
     for (int64_t i = 0; i < count; ++i)
         for (int64_t h = head; h < head_end; ++h) {
+            if (i + 1 < count) fetch_row(k, first + i + 1, h);
             const float* key = row_of(k, first + i, h, gathered.data());
             set_scale(h, slot + i, Form::convert(table, key, layout.head_dim, row));
             place_key<Form>(layout, row, slot + i, elements(h));
@@ -120,6 +128,7 @@ void write_rows(const PageLayout& layout, const View& k, const View& v, int64_t 
         step = Form::kPairs && (slot + i) % 2 == 0 && i + 1 < count ? 2 : 1;
         for (int64_t h = head; h < head_end; ++h) {
             for (int64_t n = 0; n < step; ++n) {
+                if (i + n + step < count) fetch_row(v, first + i + n + step, h);
                 const float* value = row_of(v, first + i + n, h, gathered.data());
                 set_scale(h, kPageKeys + slot + i + n,
                           Form::convert(table, value, layout.value_dim, n == 0 ? row : next));
