@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
+#include <limits>
 
 #include "host/check/rules.hpp"
 #include "host/check/trial.hpp"
@@ -180,17 +181,26 @@ void leaks_nothing(const CheckOptions& all_options) {
     for_each_kind(all_options, [](const std::string& kind, const vlm_component_api& api, const CheckOptions& options) {
         api.destroy(nullptr);
         constexpr int kTimes = 100;
+        constexpr int kRounds = 3;
         constexpr int64_t kMostResident = int64_t{8} << 20;
         // Both paths: a component that lives and dies, and a refusal.
         for (const std::string& config : {options.options, std::string("{\"no_such_option_of_anyone\": 1}")}) {
-            for (int i = 0; i < kTimes; ++i) try_out(api, config, options.model, options.preprocessor);
-            const int64_t heap = bytes_in_use();
-            const int64_t resident = resident_bytes();
-            for (int i = 0; i < kTimes; ++i) try_out(api, config, options.model, options.preprocessor);
-            const int64_t lost = bytes_in_use() - heap;
+            const auto again = [&] {
+                for (int i = 0; i < kTimes; ++i) try_out(api, config, options.model, options.preprocessor);
+            };
+            again();
+            // What is lost once is the C library's (a buffer, a table); a leak leaks every time.
+            int64_t lost = std::numeric_limits<int64_t>::max();
+            int64_t grown = lost;
+            for (int round = 0; round < kRounds && (lost >= kTimes * 8 || grown >= kMostResident); ++round) {
+                const int64_t heap = bytes_in_use();
+                const int64_t resident = resident_bytes();
+                again();
+                lost = std::min(lost, bytes_in_use() - heap);
+                grown = std::min(grown, resident_bytes() - resident);
+            }
             must(lost < kTimes * 8, kind + ": " + std::to_string(lost) + " bytes are lost in " +
                                         std::to_string(kTimes) + " times of create and destroy with " + config);
-            const int64_t grown = resident_bytes() - resident;
             must(grown < kMostResident, kind + ": the process grew by " + std::to_string(grown) + " bytes in " +
                                             std::to_string(kTimes) + " times of create and destroy with " + config);
         }

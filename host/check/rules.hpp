@@ -26,6 +26,12 @@ constexpr const char* kIsolationTitle = "works the same in a process of its own,
  * isolate, RuleBroken when the plugin cannot be opened so. */
 CheckOptions isolated(const CheckOptions& options, const std::string& kind);
 
+class Trial;
+/** Loads components over and over, each time with another call of a service failing, and runs those that load all the
+ * same on `draw`, for which a sound one gives `bytes`. False when no call could fail. Throws RuleBroken. */
+bool fails_well_in_load(const CheckOptions& options, const std::function<std::unique_ptr<Trial>(const Subject&)>& make,
+                        uint64_t draw, const std::vector<char>& bytes);
+
 /** Rules about the library, its entry, its identity and its tables. */
 std::vector<Rule> entry_rules();
 /** Rules about making, describing and destroying components of any kind. */

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "host/check/child.hpp"
+#include "host/check/load_faults.hpp"
 #include "host/compute/device.hpp"
 #include "host/plugin/loader.hpp"
 
@@ -31,6 +32,7 @@ struct CheckOptions {
     std::vector<std::string> only;     ///< Rules to check; empty: all.
     int limit_ms = 20'000;             ///< Time for each check.
     int total_ms = 0;                  ///< Time for all checks; what does not fit is skipped. 0: no limit.
+    std::shared_ptr<LoadFaults> load_faults;  ///< Set: what fails while a component is loaded.
     std::shared_ptr<const Plugin> isolated;  ///< Set: its tables are tried, in a process of its own, and not `library`.
 
     /** The host as a component of this check is told of it. */

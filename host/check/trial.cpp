@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "host/pipeline/checkpoint.hpp"
 #include "host/pipeline/recipe.hpp"
@@ -17,6 +18,17 @@ namespace vlm {
 namespace {
 
 constexpr size_t kReason = 512;
+
+/** What the plugin wrote into the error sink of `run`, also when the call succeeded; empty: nothing. */
+std::string reason_of(Run& run, vlm_status status) {
+    try {
+        run.check(status == VLM_STATUS_OK ? VLM_STATUS_UNKNOWN : status, "");
+    } catch (const Error& error) {
+        const std::string text = error.what();
+        if (text.find("failed and gave no reason") == std::string::npos) return text.substr(2);
+    }
+    return {};
+}
 
 }  // namespace
 
@@ -83,12 +95,7 @@ Outcome Trial::call(const std::string& input, const Conditions& conditions,
     outcome.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
     if (conditions.settle_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(conditions.settle_ms));
     device_->end_run(&context);
-    try {
-        run.check(outcome.status == VLM_STATUS_OK ? VLM_STATUS_UNKNOWN : outcome.status, "");
-    } catch (const Error& error) {
-        const std::string text = error.what();
-        if (text.find("failed and gave no reason") == std::string::npos) outcome.error = text.substr(2);
-    }
+    outcome.error = reason_of(run, outcome.status);
     return outcome;
 }
 
@@ -115,17 +122,17 @@ LoadedComponent::LoadedComponent(const vlm_component_api& api, const std::string
         weights_ = std::make_unique<WeightsService>(Checkpoint(options.checkpoint).weights(), stage.weight_prefixes,
                                                     options.checkpoint.string());
     Listeners quiet;
-    Run run(device.compute(), &quiet);
+    LoadFaults* const faults = options.load_faults.get();
+    const vlm_weights& weights = weights_ ? weights_->abi() : no_weights();
+    Run run(faults != nullptr ? faults->compute(*device.compute()) : device.compute(), &quiet);
     const vlm_status loaded =
-        api.load(handle_, run.context(VLM_ABI_VERSION), weights_ ? &weights_->abi() : &no_weights());
+        api.load(handle_, run.context(VLM_ABI_VERSION), faults != nullptr ? &faults->weights(weights) : &weights);
     device.end_run(run.context(VLM_ABI_VERSION));
     if (loaded == VLM_STATUS_OK || loaded == VLM_STATUS_UNIMPLEMENTED) return;
-    std::string message;
-    try {
-        run.check(loaded, "load");
-    } catch (const Error& error) {
-        message = error.what();
-    }
+    std::string message = reason_of(run, loaded);
+    if (faults != nullptr) faults->ended(loaded, message);
+    api.destroy(std::exchange(handle_, nullptr));
+    if (message.empty()) message = std::string(status_name(loaded)) + ", without a reason";
     if (!options.checkpoint.empty()) throw RuleBroken("cannot be loaded from the checkpoint: " + message);
     throw NotCheckable("needs weights (give --checkpoint): " + message);
 }

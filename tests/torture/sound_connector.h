@@ -1,6 +1,6 @@
 /** @file sound_connector.h
  *  A small connector in C that keeps every rule: it hands rows of 4 numbers on as they are. Files that break one rule
- * define PLAN or CONNECT and include it, as with sound.h.
+ * define PLAN, CONNECT or LOAD and include it, as with sound.h.
  */
 #ifndef VLM_TORTURE_SOUND_CONNECTOR_H_
 #define VLM_TORTURE_SOUND_CONNECTOR_H_
@@ -17,6 +17,12 @@
 #endif
 
 enum { kWidth = 4 };
+
+#ifdef LOAD
+static vlm_status LOAD(vlm_component* component, const vlm_run_context* run, const vlm_weights* weights);
+#else
+#define LOAD NULL
+#endif
 
 static vlm_status PLAN(vlm_component* component, const vlm_token_layout* layout, int32_t width, int32_t height,
                        vlm_connector_plan* plan);
@@ -58,7 +64,7 @@ static UNUSED vlm_status sound_connect(vlm_component* component, const vlm_run_c
 }
 
 static const vlm_connector kConnector = {
-    {sizeof kConnector, VLM_ABI_VERSION, CREATE, NULL, DESTROY}, sound_describe, PLAN, CONNECT};
+    {sizeof kConnector, VLM_ABI_VERSION, CREATE, LOAD, DESTROY}, sound_describe, PLAN, CONNECT};
 static const void* connector_table(void) {
     return &kConnector;
 }
