@@ -19,8 +19,8 @@
  * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
  * same to the bit on every instruction set, for every number of rows and of threads.
  *
- *  From 32 rows on that order is left for a faster one: with AMX they are multiplied in bf16 (linear_amx.cpp), with VNNI
- * in groups of 128 (quant_wide_inl.hpp). There, too, neither threads nor the number of rows change a bit.
+ *  From 32 rows on that order is left for a faster one: with AMX they are multiplied in bf16 (linear_amx.cpp), with
+ * VNNI in groups of 128 (quant_wide_inl.hpp). There, too, neither threads nor the number of rows change a bit.
  */
 #pragma once
 #include <cstddef>
