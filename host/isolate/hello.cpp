@@ -10,7 +10,7 @@ namespace vlm::isolate {
 namespace {
 
 /** Counts up with every change of a message. */
-constexpr uint32_t kMessages = 2;
+constexpr uint32_t kMessages = 3;
 constexpr std::string_view kVersion = VLM_HOST_VERSION;
 
 constexpr uint32_t kLeastText = sizeof(uint64_t);
