@@ -19,8 +19,8 @@
  * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
  * same to the bit on every instruction set, for every number of rows and of threads.
  *
- *  From 32 rows on that order is left for a faster one: with AMX they are multiplied in bf16 (linear_amx.cpp), with
- * VNNI in groups of 128 (quant_wide_inl.hpp). There, too, neither threads nor the number of rows change a bit.
+ *  Many rows leave that order for a faster one: with AMX 32 and more are multiplied in bf16 (linear_amx.cpp), with VNNI
+ * 128 and more in groups of 128 (quant_wide_inl.hpp). There, too, neither threads nor the number of rows change a bit.
  */
 #pragma once
 #include <cstddef>
@@ -63,8 +63,9 @@ constexpr int64_t quant_row_bytes(int64_t depth) {
 
 /** Depth that shares a scale where many rows are multiplied (quant_wide_inl.hpp). */
 inline constexpr int64_t kWideGroup = 128;
-/** Rows from which on that is done. */
-inline constexpr int64_t kWideMinRows = 32;
+/** Rows from which on that is done: fewer do not make up for recoding the weights, and a sequence that decodes, with
+ * guessed tokens too, stays below and so gives the same bits as token by token. */
+inline constexpr int64_t kWideMinRows = 128;
 
 /** Wide groups of a padded depth; the last may be half a one. */
 constexpr int64_t wide_groups(int64_t depth) {

@@ -60,7 +60,7 @@ TEST(LinearQuant, StaysNearTheExactProduct) {
 
 /** Few rows are the same everywhere; many are where wide groups are multiplied, and where they are not. */
 TEST(LinearQuant, SameBitsForEveryInstructionSetNumberOfThreadsAndOfRows) {
-    const int64_t rows = 130, in = 333, out = 200;
+    const int64_t rows = cpu::kWideMinRows + 70, in = 333, out = 200;
     Floats x = random_floats({rows, in}, 3), w = random_floats({out, in}, 4);
     const auto is_end_of = [&](const Floats& end, const std::vector<float>& whole) {
         return std::equal(end.values.begin(), end.values.end(), whole.end() - end.size());
@@ -86,8 +86,8 @@ TEST(LinearQuant, SameBitsForEveryInstructionSetNumberOfThreadsAndOfRows) {
                 ASSERT_EQ(most_few.values, few) << threads;
                 ASSERT_EQ(y.values, many[wide]) << threads;
                 ASSERT_NE(is_end_of(most_few, many[wide]), wide);
-                for (const int64_t part : {1, 2, 5, 16, 17}) ASSERT_TRUE(is_end_of(last_rows(part), few)) << part;
-                for (const int64_t part : {32, 33, 47, 129})
+                for (const int64_t part : {1, 2, 5, 16, 17, 33}) ASSERT_TRUE(is_end_of(last_rows(part), few)) << part;
+                for (const int64_t part : {cpu::kWideMinRows, cpu::kWideMinRows + 1, rows - 1})
                     ASSERT_TRUE(is_end_of(last_rows(part), many[wide])) << part;
             }
         });
