@@ -38,8 +38,8 @@ Floats multiply(Device& device, const std::shared_ptr<vlm_linear>& layer, Floats
 struct Shape {
     int64_t rows, in, out;
 };
-const Shape kShapes[] = {{1, 64, 32},   {1, 1, 1},    {3, 37, 5},    {2, 300, 70},   {7, 64, 96},
-                         {17, 513, 33}, {33, 96, 66}, {40, 40, 130}, {130, 600, 31}, {225, 33, 34}};
+const Shape kShapes[] = {{1, 64, 32},  {1, 1, 1},     {3, 37, 5},     {2, 300, 70},  {7, 64, 96},   {17, 513, 33},
+                         {33, 96, 66}, {40, 40, 130}, {130, 600, 31}, {225, 33, 34}, {700, 200, 70}};
 
 TEST(LinearQuant, StaysNearTheExactProduct) {
     for (const auto& [rows, in, out] : kShapes) {
@@ -151,8 +151,11 @@ TEST(LinearQuant, SourcesOfAnyFloatTypeGiveTheSameCodes) {
 }
 
 TEST(LinearQuant, PartsBiasesGatesAndResiduals) {
-    const int64_t rows = 5, in = 70, half = 37;
-    for (const WeightType type : {WeightType::int8, WeightType::int4}) {
+    const int64_t in = 70, half = 101;  // four panels, the last of them with five outputs
+    for (const auto& [type, rows] : {std::pair{WeightType::int8, int64_t{5}},
+                                     {WeightType::int4, 5},
+                                     {WeightType::int8, 150},
+                                     {WeightType::int4, 150}}) {
         Device device(options_for(type));
         Floats gate = random_floats({half, in}, 11), up = random_floats({half, in}, 12),
                x = random_floats({rows, in}, 13);
