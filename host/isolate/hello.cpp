@@ -40,8 +40,9 @@ Hello read_hello(Reader& reader) {
     const auto messages = reader.get<uint32_t>();
     const std::string version(reader.text());
     if (messages != kMessages || version != kVersion)
-        throw failed_precondition("vlm-plugin-host is of version " + std::string(kVersion) +
-                                  ", the host that uses it of " + version + "; install both from one build");
+        throw failed_precondition("vlm-plugin-host is of version " + std::string(kVersion) + " (messages " +
+                                  std::to_string(kMessages) + "), the host that uses it of " + version + " (messages " +
+                                  std::to_string(messages) + "); install both from one build");
     Hello hello;
     hello.status_bytes = reader.get<uint64_t>();
     hello.arena_bytes = reader.get<uint64_t>();
