@@ -161,7 +161,7 @@ std::optional<Number> read_amount(std::u32string_view s, std::size_t pos, const 
         unit = read_strength_unit(s, plain->end, end);
         if (unit) return plain;
     }
-    if (const std::optional<Number> repaired = read_number(s, pos, true)) {
+    if (std::optional<Number> repaired = read_number(s, pos, true)) {
         std::size_t after = repaired->end;
         if (const Unit* u = read_strength_unit(s, repaired->end, after)) {
             unit = u;
@@ -369,7 +369,7 @@ std::vector<Dosage> find_dosages(std::string_view text) {
 }
 
 std::optional<Dosage> parse_dosage(std::string_view text) {
-    const std::optional<Dosage> found = find_dosage(text);
+    std::optional<Dosage> found = find_dosage(text);
     if (!found) return std::nullopt;
     constexpr std::string_view kAround = " \t\r\n()[]{}:";
     const std::string_view before = text.substr(0, found->begin);

@@ -43,9 +43,9 @@ struct Number {
     bool repaired = false;
 };
 
-/** Reads a number at @p pos: decimal point or comma, thousands commas, at most 9 + 6 digits. With @p repair, O reads as
- * 0 and l, I, | as 1 among digits. Nothing when there is none, or when it is zero. */
-std::optional<Number> read_number(std::u32string_view folded, std::size_t pos, bool repair);
+/** Reads a number at @p pos of the folded text @p s: decimal point or comma, thousands commas, at most 9 + 6 digits.
+ * With @p repair, O reads as 0 and l, I, | as 1 among digits. Nothing when there is none, or when it is zero. */
+std::optional<Number> read_number(std::u32string_view s, std::size_t pos, bool repair);
 
 /** The first strength at or after byte @p from. */
 std::optional<Dosage> find_dosage(std::string_view text, std::size_t from = 0);

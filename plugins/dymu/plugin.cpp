@@ -90,7 +90,7 @@ class Dymu : public TokenReducer {
         const nlohmann::json* given = config.find("thresholds");
         if (given == nullptr || !given->is_object()) return config.list<float>("thresholds", {});
         const Config file = Config::parse(given->dump(), "dymu: 'thresholds'");
-        const auto thresholds = file.list<float>("thresholds", {});
+        auto thresholds = file.list<float>("thresholds", {});
         if (file.get("kind", "dymu") != "dymu" || thresholds.empty())
             throw invalid_argument(
                 "dymu: 'thresholds' is an object, but not one that vlmhost calibrate dymu wrote: it needs \"kind\": "
