@@ -13,6 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/** Largest logits that a greedy choice needs: stages end where such an answer would take its token. */
+constexpr int64_t kGreedy = 1;
+
 /** Ids that every vocabulary has and that no family uses for images: behind the control tokens, within one byte. */
 std::vector<int32_t> some_ids(int64_t count, int64_t vocabulary) {
     constexpr int64_t kFirst = 10;
@@ -114,7 +117,7 @@ Stage StageBench::prefill(int64_t tokens, int runs) {
     Stage stage = measure("prefill " + std::to_string(tokens), runs, [&](Run& run) {
         context = pipeline_.backbone().create_context(run, tokens);
         const Backbone::Request request{context.get(), segments, {&image, 1}, VLM_LOGITS_LAST};
-        pipeline_.backbone().run(run, {&request, 1}, pipeline_.device().allocator());
+        pipeline_.backbone().run_for_choice(run, {&request, 1}, pipeline_.device(), kGreedy);
     });
     stage.tokens = tokens;
     return stage;
@@ -132,7 +135,7 @@ Stage StageBench::first_token(int64_t tokens, int runs) {
         const VisualTokens* image = &tokens_of_image;
         const auto context = pipeline_.backbone().create_context(run, tokens);
         const Backbone::Request request{context.get(), segments, {&image, 1}, VLM_LOGITS_LAST};
-        pipeline_.backbone().run(run, {&request, 1}, device);
+        pipeline_.backbone().run_for_choice(run, {&request, 1}, pipeline_.device(), kGreedy);
     });
     stage.tokens = tokens;
     return stage;
@@ -166,7 +169,7 @@ Stage StageBench::decode(int64_t batch, int64_t context, int64_t steps, int runs
     for (int i = 0; i <= runs; ++i) {
         for (int64_t step = 0; step < steps; ++step) {
             Stage one =
-                measure("", 0, [&](Run& r) { pipeline_.backbone().run(r, requests, pipeline_.device().allocator()); });
+                measure("", 0, [&](Run& r) { pipeline_.backbone().step(r, requests, pipeline_.device(), kGreedy); });
             stage.flops = one.flops;
             if (i > 0) stage.ms.add(one.ms.values.front());
         }

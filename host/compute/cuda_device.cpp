@@ -13,6 +13,7 @@
 #include "host/base/error.hpp"
 #include "host/base/log.hpp"
 #include "host/compute/cuda/library.h"
+#include "host/compute/decoding_device.hpp"
 
 namespace vlm {
 
@@ -47,7 +48,7 @@ std::shared_ptr<void> allocate_on(const std::shared_ptr<OpenGpu>& gpu, int64_t b
     return {memory, [gpu](void* block) { gpu->get().release(gpu->get().impl, block); }};
 }
 
-class CudaDevice final : public Device {
+class CudaDevice final : public DecodingDevice {
   public:
     CudaDevice(std::shared_ptr<OpenGpu> gpu, double weight_bytes) : gpu_(std::move(gpu)), weight_bytes_(weight_bytes) {
         allocator_.device = gpu_->get().compute->device;
@@ -66,11 +67,46 @@ class CudaDevice final : public Device {
         if (status != VLM_STATUS_OK) throw Error(status, message.data());
     }
     void end_run(const vlm_run_context* run) override { gpu_->get().end_run(gpu_->get().impl, run); }
+    std::vector<TopLogits> top_logits(const vlm_run_context* run, std::span<const vlm_tensor* const> tensors,
+                                      int64_t count) override {
+        std::array<char, 512> message{};
+        const auto width = static_cast<size_t>(count);
+        std::vector<vlm_cuda_candidate> best(tensors.size() * width);
+        std::vector<double> log_sums(tensors.size());
+        const vlm_status status = gpu_->get().top_logits(gpu_->get().impl, run, tensors.data(), tensors.size(), count,
+                                                         best.data(), log_sums.data(), message.data(), message.size());
+        if (status == VLM_STATUS_UNIMPLEMENTED) return {};
+        if (status != VLM_STATUS_OK) throw Error(status, message.data());
+        std::vector<TopLogits> rows(tensors.size());
+        for (size_t row = 0; row < rows.size(); ++row) {
+            rows[row].log_sum = log_sums[row];
+            rows[row].numbers = best[row * width].index >= 0;
+            for (size_t i = 0; i < width; ++i) {
+                rows[row].ids.push_back(best[row * width + i].index);
+                rows[row].logits.push_back(best[row * width + i].logit);
+            }
+        }
+        return rows;
+    }
     DeviceCounters counters() const override {
         vlm_cuda_counters theirs{};
         gpu_->get().counters(gpu_->get().impl, &theirs);
         return {theirs.flops, theirs.weight_bytes, theirs.peak_bytes, theirs.synchronizations};
     }
+    DecodingCounters decoding_counters() const override {
+        vlm_cuda_counters theirs{};
+        gpu_->get().counters(gpu_->get().impl, &theirs);
+        return {theirs.downloaded_bytes, theirs.graph_launches, theirs.graph_builds};
+    }
+    void* begin_step(int64_t rows) override {
+        std::array<char, 512> message{};
+        void* stream = nullptr;
+        const vlm_status status =
+            gpu_->get().begin_step(gpu_->get().impl, rows, &stream, message.data(), message.size());
+        if (status != VLM_STATUS_OK) throw Error(status, message.data());
+        return stream;
+    }
+    bool end_step() noexcept override { return gpu_->get().end_step(gpu_->get().impl) != 0; }
     void begin_stage(LoadingStage stage) override {
         stage_ = std::move(stage);
         const auto loaded = [](void* self, uint64_t bytes) { static_cast<CudaDevice*>(self)->stage_.loaded(bytes); };

@@ -25,6 +25,11 @@ struct ComponentConfig {
     std::string preprocessor = "{}";
 };
 
+/** A plugin broke rule `rule` of docs/abi.md. */
+inline Error broken(const Plugin& plugin, const char* rule, const std::string& what) {
+    return {VLM_STATUS_INTERNAL, plugin.id() + ": " + what + "; this is a fault of the plugin (" + rule + ")"};
+}
+
 /** Owner of one `vlm_component`. `Api` is a table that begins with vlm_component_api. */
 template <typename Api>
 class Component {

@@ -125,9 +125,8 @@ class Batch {
         auto outputs = prefill(fresh);
         for (size_t i = 0; i < fresh.size(); ++i) {
             fresh[i]->prompt_read = true;
-            const auto last = last_row(outputs[i]);
             judge(*fresh[i], outputs[i]);
-            take_token(*fresh[i], last);
+            take_token(*fresh[i], outputs[i]);
         }
         drop_finished();
     }
@@ -163,21 +162,27 @@ class Batch {
             for (const auto& image : sequence.images) images[i].push_back(image.get());
             requests.push_back({sequence.context.get(), sequence.segments, images[i], VLM_LOGITS_LAST});
         }
-        return pipeline_.backbone().run(run_, requests, pipeline_.device().allocator());
+        return pipeline_.backbone().run_for_choice(run_, requests, pipeline_.device(), needed());
     }
 
     std::vector<Backbone::Output> decode() {
         const Trace::Scope scope(trace_, "decode");
         std::vector<Backbone::Request> requests;
+        bool guessed = false;
         for (auto& active : active_) {
             guess(*active);
+            guessed = guessed || active->guesses > 0;
             requests.push_back({active->sequence->context.get(),
                                 {&active->next, 1},
                                 {},
                                 active->guesses > 0 ? uint32_t{VLM_LOGITS_ALL} : uint32_t{VLM_LOGITS_LAST}});
         }
-        return pipeline_.backbone().run(run_, requests, pipeline_.device().allocator());
+        // Whether a guess was right, or nearly tied with another token, the rows of all guesses say.
+        return pipeline_.backbone().step(run_, requests, pipeline_.device(), guessed ? 0 : needed());
     }
+
+    /** How many of the largest logits choosing needs to see; 0: all. A grammar may forbid any of them. */
+    int64_t needed() const { return constraint_ || active_.empty() ? 0 : active_.front()->sampler.needed(); }
 
     /** Puts guesses behind the token to read. */
     void guess(Active& active) const {
@@ -197,13 +202,10 @@ class Batch {
         const auto width = static_cast<size_t>(output.rows.dim(1));
         return output.rows.span<float>().subspan(static_cast<size_t>(row) * width, width);
     }
-    static std::span<const float> last_row(const Backbone::Output& output) {
-        return row_of(output, output.rows.dim(0) - 1);
-    }
 
     /** Takes tokens as long as the guesses were right; what was read beyond them leaves the cache. */
     void take_tokens(Active& active, const Backbone::Output& output) {
-        if (active.guesses == 0) return take_token(active, last_row(output));
+        if (active.guesses == 0) return take_token(active, output);
         const std::vector<int32_t> read = active.next.ids;
         const auto count = static_cast<int64_t>(read.size());
         if (output.rows.dim(0) != count)
@@ -219,7 +221,7 @@ class Batch {
                 active.may_guess = false;
                 break;
             }
-            take_token(active, logits);
+            take_token(active, output, used);
             ++used;
             if (active.done || used == count || active.next.ids.front() != read[static_cast<size_t>(used)]) break;
         }
@@ -228,12 +230,23 @@ class Batch {
         pipeline_.backbone().truncate(context, pipeline_.backbone().state(context).tokens - (count - used));
     }
 
-    void take_token(Active& active, std::span<const float> logits) {
+    static Choice choose(Active& active, const Backbone::Output& output, int64_t row) {
+        if (output.top) return active.sampler.choose(*output.top);
+        const auto logits = row_of(output, row);
+        const auto& history = active.sequence->history;
+        return active.constrained ? active.constrained->choose(active.sampler, logits, history)
+                                  : active.sampler.choose(logits, history);
+    }
+
+    /** The token behind the last row. */
+    void take_token(Active& active, const Backbone::Output& output) {
+        take_token(active, output, output.top ? 0 : output.rows.dim(0) - 1);
+    }
+
+    void take_token(Active& active, const Backbone::Output& output, int64_t row) {
         auto& answer = active.sequence->answer;
         if (active.room <= 0) return finish(active, FinishReason::length, false);
-        const auto& history = active.sequence->history;
-        const Choice choice = active.constrained ? active.constrained->choose(active.sampler, logits, history)
-                                                 : active.sampler.choose(logits, history);
+        const Choice choice = choose(active, output, row);
         active.sequence->history.push_back(choice.id);
         if (eos_.contains(choice.id)) return finish(active, FinishReason::stop_token, false);
         bool stopped = false;

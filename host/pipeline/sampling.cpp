@@ -12,6 +12,16 @@
 
 namespace vlm {
 
+namespace {
+
+Error no_numbers() {
+    return {VLM_STATUS_DATA_LOSS,
+            "the backbone's logits are not numbers (NaN): weights of the checkpoint are NaN or infinite, or too large "
+            "for the type that is computed in; compare the files with their source, or try --dtype f32"};
+}
+
+}  // namespace
+
 float log_probability_of(std::span<const float> logits, int32_t id) {
     const float top = *std::max_element(logits.begin(), logits.end());
     double sum = 0;
@@ -33,11 +43,7 @@ double Sampler::uniform() {
 
 Choice Sampler::choose(std::span<const float> logits, std::span<const int32_t> history) {
     if (logits.empty()) throw Error(VLM_STATUS_INTERNAL, "the backbone gave no logits to choose from");
-    if (std::any_of(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); }))
-        throw Error(
-            VLM_STATUS_DATA_LOSS,
-            "the backbone's logits are not numbers (NaN): weights of the checkpoint are NaN or infinite, or too "
-            "large for the type that is computed in; compare the files with their source, or try --dtype f32");
+    if (std::any_of(logits.begin(), logits.end(), [](float logit) { return std::isnan(logit); })) throw no_numbers();
     std::span<const float> scores = logits;
     if (options_.repetition_penalty != 1) {
         scores_.assign(logits.begin(), logits.end());
@@ -69,11 +75,32 @@ Choice Sampler::choose(std::span<const float> logits, std::span<const int32_t> h
     if (options_.top_k > 0) kept = std::min(kept, static_cast<size_t>(options_.top_k));
     std::partial_sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(kept), order_.end(), better);
 
-    const double top = scores[static_cast<size_t>(order_[0])];
+    falling_.clear();
+    for (size_t i = 0; i < kept; ++i) falling_.push_back(scores[static_cast<size_t>(order_[i])]);
+    const int32_t id = order_[draw(falling_)];
+    return {id, log_probability_of(logits, id)};
+}
+
+int64_t Sampler::needed() const {
+    if (options_.repetition_penalty != 1) return 0;
+    return options_.temperature == 0 ? 1 : options_.top_k;
+}
+
+Choice Sampler::choose(const TopLogits& top) {
+    if (!top.numbers) throw no_numbers();
+    if (top.ids.empty()) throw Error(VLM_STATUS_INTERNAL, "the device found no logits to choose from");
+    const size_t pick = options_.temperature == 0 ? 0 : draw(top.logits);
+    const double behind = static_cast<double>(top.logits[pick]) - static_cast<double>(top.logits[0]);
+    return {top.ids[pick], static_cast<float>(behind - top.log_sum)};
+}
+
+size_t Sampler::draw(std::span<const float> falling) {
+    const size_t kept = falling.size();
+    const double top = falling[0];
     std::vector<double> weights(kept);
     double sum = 0;
     for (size_t i = 0; i < kept; ++i) {
-        weights[i] = std::exp((scores[static_cast<size_t>(order_[i])] - top) / options_.temperature);
+        weights[i] = std::exp((falling[i] - top) / options_.temperature);
         sum += weights[i];
     }
     // top-p keeps the smallest set whose probability reaches p; min-p keeps what has at least that share of the best.
@@ -85,7 +112,7 @@ Choice Sampler::choose(std::span<const float> logits, std::span<const int32_t> h
     double target = uniform() * total;
     size_t pick = 0;
     while (pick + 1 < last && (target -= weights[pick]) >= 0) ++pick;
-    return {order_[pick], log_probability_of(logits, order_[pick])};
+    return pick;
 }
 
 }  // namespace vlm

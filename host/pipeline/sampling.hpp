@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "host/compute/top_logits.hpp"
 #include "host/pipeline/manifest.hpp"
 
 namespace vlm {
@@ -30,13 +31,21 @@ class Sampler {
      * INTERNAL. */
     Choice choose(std::span<const float> logits, std::span<const int32_t> history);
 
+    /** How many of the largest logits choose() needs to see; 0: it needs all of them. */
+    int64_t needed() const;
+    /** The same choice, and the same random numbers spent, from the needed() largest logits of a row. */
+    Choice choose(const TopLogits& top);
+
   private:
+    /** Draws from logits in falling order by temperature, top-p and min-p; returns the place. */
+    size_t draw(std::span<const float> falling);
     double uniform();
 
     GenerationOptions options_;
     uint64_t state_;
     std::vector<float> scores_;
     std::vector<int32_t> order_;
+    std::vector<float> falling_;
 };
 
 /** `log_softmax(logits)[id]`, in double. */

@@ -14,11 +14,14 @@
 #include <vector>
 
 #include "host/base/tensor.hpp"
+#include "host/compute/top_logits.hpp"
 #include "host/image/image.hpp"
 #include "host/pipeline/component.hpp"
 #include "host/pipeline/layout.hpp"
 
 namespace vlm {
+
+class Device;
 
 /** Rows and how original positions map to them, after a reduction. Empty tensors: nothing was reduced. */
 struct RowMap {
@@ -126,6 +129,7 @@ class Backbone : public Component<vlm_backbone> {
         Tensor rows;           ///< `[rows, output_size]` f32; empty with VLM_LOGITS_NONE.
         Tensor row_of_output;  ///< `[rows]` i32 input row of each output row (CPU).
         double confidence = -1;
+        std::optional<TopLogits> top;  ///< Of the last row, instead of `rows`; see run_for_choice.
     };
 
     Backbone(std::shared_ptr<const Plugin> plugin, const ComponentConfig& config);
@@ -138,9 +142,21 @@ class Backbone : public Component<vlm_backbone> {
     void truncate(Context& context, int64_t tokens) const;
     /** Runs all requests in one call. `device` allocates outputs; they are brought to the CPU. */
     std::vector<Output> run(Run& run, std::span<const Request> requests, const Allocator& device) const;
+    /** The same for requests of which the `largest` logits of the last row are all that is wanted (at most
+     * kMostTopLogits; 0: everything is). Where `device`, the backbone's, finds them itself, outputs have `top` and no
+     * rows; else they have their rows. */
+    std::vector<Output> run_for_choice(Run& run, std::span<const Request> requests, Device& device,
+                                       int64_t largest) const;
+    /** The same for a step of decoding: some tokens of text for each of several contexts. The device may do it at once.
+     */
+    std::vector<Output> step(Run& run, std::span<const Request> requests, Device& device, int64_t largest) const;
 
   private:
     void describe();
+    /** Brings what is wanted of outputs to the CPU. */
+    void choose(Run& run, std::vector<Output>& outputs, Device& device, int64_t largest) const;
+    /** Outputs have their rows where the device has them. */
+    std::vector<Output> run_on_device(Run& run, std::span<const Request> requests, const Allocator& device) const;
 
     vlm_backbone_description description_{};
 };

@@ -35,6 +35,10 @@ class Run {
     /** The context to pass. `abi_version` is the version that the plugin negotiated. */
     const vlm_run_context* context(uint32_t abi_version);
 
+    /** Where calls from now on enqueue their work. */
+    void set_stream(void* stream) { context_.stream = stream; }
+    void* stream() const { return context_.stream; }
+
     /** Throws when `status` is not OK, with what the plugin wrote into the error sink. `who` names plugin and function,
      * `logged` is what the call has logged as an error: a part of the reason when it failed, logged after all when not.
      */

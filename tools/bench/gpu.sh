@@ -98,6 +98,11 @@ for shape in $shapes; do
     for weights in auto int8 int4; do
         step "bench-$shape-$weights" "$vlmhost" bench --shape "$shape" --device cuda --weights "$weights" --starts 0 --batches "$batches" --json $small
     done
+    # Decoding again without CUDA graphs, and with a driver that must take them; compare with bench-SHAPE-auto.
+    for graphs in on off; do
+        step "bench-$shape-graphs-$graphs" env VLM_CUDA_GRAPHS=$graphs \
+            "$vlmhost" bench --shape "$shape" --device cuda --starts 0 --batches "$batches" --json $small
+    done
     if [ -n "${PYTHON:-}" ]; then
         step "peers-$shape" "$PYTHON" tools/bench/peers/peers.py --vlmhost "$vlmhost" --shape "$shape" --device cuda --python "$PYTHON" \
             --batches "$batches" --runs 5 --steps 32 --rounds "${ROUNDS:-5}" $peers --json "$out/peers-$shape.json"

@@ -38,13 +38,12 @@ class Trial {
           out_(state, queue_, rows * kHeads * dim * 4),
           pages_(state, queue_, page_count() * page_bytes()),
           table_(state, queue_, page_count() * static_cast<int64_t>(sizeof(void*))) {
-        put_numbers(queue_, queries_, dtype_, q_.as<void>());
-        put_numbers(queue_, key_numbers_, dtype_, k_.as<void>());
-        put_numbers(queue_, value_numbers_, dtype_, v_.as<void>());
+        put_numbers(state_, queue_, queries_, dtype_, q_.as<void>());
+        put_numbers(state_, queue_, key_numbers_, dtype_, k_.as<void>());
+        put_numbers(state_, queue_, value_numbers_, dtype_, v_.as<void>());
         std::vector<void*> table;
         for (int64_t p = 0; p < page_count(); ++p) table.push_back(pages_.as<char>() + p * page_bytes());
-        queue_.runtime.upload(table.data(), table_.as<void>(), static_cast<int64_t>(table.size() * sizeof(void*)),
-                              queue_.stream);
+        state.upload(queue_, table.data(), table_.as<void>(), static_cast<int64_t>(table.size() * sizeof(void*)));
         KeySource source{nullptr, k_.as<void>(), v_.as<void>(), dim, dim, dim, dim, keys, 1, dim, dim};
         launch_append(queue_, dtype_, source, keys, table_.as<void*>(), 0);
         source.pages = table_.as<void*>();

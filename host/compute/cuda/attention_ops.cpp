@@ -239,13 +239,13 @@ int64_t page_bytes(const State& state, const KeySource& source) {
 void wait_in_line(State& state, const Queue& queue, Checked& c) {
     KeySource& source = c.call.source;
     if (c.added > 0) {
-        state.pending.settle(state, c.layer->table());
+        state.pending_of(queue).settle(state, c.layer->table());
         c.layer->reserve(state, queue, c.layer->length() + 1, page_bytes(state, source));
         c.layer->grow(1, source.value_dim);
     }
     c.call.fresh = c.added;
     source.pages = c.layer->table();
-    state.pending.add(state, queue, c.call);
+    state.pending_of(queue).add(state, queue, c.call);
 }
 
 /** Writes the new keys into the pages and makes the pages what the kernels read. */
@@ -300,7 +300,7 @@ vlm_status attention(const vlm_compute* self, const vlm_run_context* run, const 
             wait_in_line(state, queue, c);
             return;
         }
-        state.pending.flush(state);
+        state.pending_of(queue).flush(state);
         append(state, queue, c);
         if (takes_tiles(state, c.call)) {
             launch_attention_tiles(queue, c.call);

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <vector>
 
 #include "host/base/error.hpp"
 #include "host/compute/cuda/dense_products.hpp"
@@ -145,6 +146,8 @@ class Gpu final : public Runtime {
             why_unusable({properties_.name, properties_.major, properties_.minor, pools != 0, kernel_error()});
         if (!reason.empty()) throw Error(VLM_STATUS_UNAVAILABLE, reason);
         check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+        check(cudaStreamCreateWithFlags(&step_stream_, cudaStreamNonBlocking), "a stream");
+        check(cudaEventCreateWithFlags(&reached_, cudaEventDisableTiming), "an event");
         check(cudaDeviceGetDefaultMemPool(&pool_, ordinal), "the memory pool");
         uint64_t keep = UINT64_MAX;
         check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep), "the memory pool");
@@ -159,10 +162,14 @@ class Gpu final : public Runtime {
     ~Gpu() override {
         cudaSetDevice(ordinal_);
         cudaStreamSynchronize(stream_);
+        cudaStreamSynchronize(step_stream_);
         products_.reset();
         staging_.reset();
         cudaFreeHost(word_);
         cudaFreeHost(landing_);
+        for (void* memory : pinned_) cudaFreeHost(memory);
+        cudaEventDestroy(reached_);
+        cudaStreamDestroy(step_stream_);
         cudaStreamDestroy(stream_);
         cudaMemPoolTrimTo(pool_, 0);  // others on this GPU can have it now
         cudaGetLastError();
@@ -231,14 +238,70 @@ class Gpu final : public Runtime {
     void synchronize(void* stream) override {
         check(cudaStreamSynchronize(native(stream)), "waiting for the GPU (an earlier call failed on it)");
     }
-    bool multiply(const DenseProduct& product, void* stream) override {
-        return products_->multiply(product, native(stream));
+    bool multiply(const DenseProduct& product, void* stream,
+                  const std::function<void*(int64_t bytes)>& workspace) override {
+        return products_->multiply(product, native(stream), workspace);
+    }
+
+    void* step_stream() override { return step_stream_; }
+    bool order(void* earlier, void* later) noexcept override {
+        // One event does: a wait is for what had been recorded when it was asked for.
+        const std::scoped_lock lock(reached_mutex_);
+        return done(cudaEventRecord(reached_, native(earlier))) &&
+               done(cudaStreamWaitEvent(native(later), reached_, 0));
+    }
+    void* pinned(int64_t bytes) override {
+        void* memory = nullptr;
+        check(cudaHostAlloc(&memory, static_cast<size_t>(bytes), cudaHostAllocDefault), "pinned memory");
+        pinned_.push_back(memory);
+        return memory;
+    }
+    void upload_pinned(const void* source, void* target, int64_t bytes, void* stream) override {
+        check(cudaMemcpyAsync(target, source, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, native(stream)),
+              "an upload");
+    }
+    bool begin_capture(void* stream) noexcept override {
+        // Relaxed: what other threads and other streams do meanwhile is not the recording's business.
+        return done(cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeRelaxed));
+    }
+    void* end_capture(void* stream) noexcept override {
+        cudaGraph_t graph = nullptr;
+        if (done(cudaStreamEndCapture(native(stream), &graph))) return graph;
+        free_graph(graph);
+        return nullptr;
+    }
+    void free_graph(void* graph) noexcept override {
+        if (graph != nullptr) done(cudaGraphDestroy(static_cast<cudaGraph_t>(graph)));
+    }
+    void* instantiate(void* graph) noexcept override {
+        cudaGraphExec_t executable = nullptr;
+        return done(cudaGraphInstantiate(&executable, static_cast<cudaGraph_t>(graph), 0)) ? executable : nullptr;
+    }
+    bool update(void* executable, void* graph) noexcept override {
+        cudaGraphExecUpdateResultInfo result{};
+        return done(
+            cudaGraphExecUpdate(static_cast<cudaGraphExec_t>(executable), static_cast<cudaGraph_t>(graph), &result));
+    }
+    bool launch(void* executable, void* stream) noexcept override {
+        return done(cudaGraphLaunch(static_cast<cudaGraphExec_t>(executable), native(stream)));
+    }
+    void free_executable(void* executable) noexcept override {
+        done(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable)));
     }
 
   private:
+    /** Whether it went well; a failure is not left for the next call to find. */
+    static bool done(cudaError_t error) noexcept {
+        if (error != cudaSuccess) cudaGetLastError();
+        return error == cudaSuccess;
+    }
+
     const int ordinal_;
     cudaDeviceProp properties_{};
-    cudaStream_t stream_ = nullptr;
+    cudaStream_t stream_ = nullptr, step_stream_ = nullptr;
+    std::mutex reached_mutex_;
+    cudaEvent_t reached_ = nullptr;
+    std::vector<void*> pinned_;
     cudaMemPool_t pool_ = nullptr;
     int32_t* word_ = nullptr;
     std::mutex landing_mutex_;

@@ -210,34 +210,20 @@ std::optional<Algorithm> DenseProducts::choose(const DenseProduct& p, const Prob
     return algorithm;
 }
 
-bool DenseProducts::multiply(const DenseProduct& p, cudaStream_t stream) {
+bool DenseProducts::multiply(const DenseProduct& p, cudaStream_t stream,
+                             const std::function<void*(int64_t bytes)>& take_workspace) {
     const Problem problem(p);
     const std::string key = key_of(p);
     const std::optional<Algorithm> algorithm = choose(p, problem, key);
     if (!algorithm) return false;
     // A workspace of its own per call: products of several streams may run at once.
-    void* workspace = nullptr;
     const auto bytes = static_cast<size_t>(algorithm->workspace_bytes);
-    if (bytes > 0) {
-        cudaError_t error = cudaMallocAsync(&workspace, bytes, stream);
-        if (error == cudaErrorMemoryAllocation) {
-            // What has been freed may still wait for its place in the stream.
-            cudaGetLastError();
-            cudaStreamSynchronize(stream);
-            error = cudaMallocAsync(&workspace, bytes, stream);
-        }
-        if (error != cudaSuccess) {
-            cudaGetLastError();
-            throw resource_exhausted("the GPU has no memory for the " + std::to_string(bytes) +
-                                     " bytes that a dense product works in (" + cudaGetErrorString(error) + ")");
-        }
-    }
+    void* workspace = bytes > 0 ? take_workspace(algorithm->workspace_bytes) : nullptr;
     const cublasLtMatmulAlgo_t algo = native(*algorithm);
     const float alpha = p.alpha, beta = p.residual != nullptr ? 1.0f : 0.0f;
     const cublasStatus_t status =
         cublasLtMatmul(handle_, problem.description.handle, &alpha, p.weight, problem.a.handle, p.x, problem.b.handle,
                        &beta, c_of(p), problem.c.handle, p.y, problem.d.handle, &algo, workspace, bytes, stream);
-    if (workspace != nullptr) cudaFreeAsync(workspace, stream);
     if (refuses(status)) {
         // It had offered this algorithm; nothing has been enqueued.
         cudaGetLastError();

@@ -5,6 +5,7 @@
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -25,7 +26,8 @@ class DenseProducts {
     DenseProducts& operator=(const DenseProducts&) = delete;
 
     /** See Runtime::multiply. */
-    bool multiply(const DenseProduct& product, cudaStream_t stream);
+    bool multiply(const DenseProduct& product, cudaStream_t stream,
+                  const std::function<void*(int64_t bytes)>& take_workspace);
 
     struct Problem;
 

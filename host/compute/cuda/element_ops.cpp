@@ -27,8 +27,7 @@ class Uploaded {
     Uploaded(State& state, const Queue& queue, const std::vector<T>& values)
         : memory_(state, queue, static_cast<int64_t>(values.size() * sizeof(T))) {
         if (!values.empty())
-            queue.runtime.upload(values.data(), memory_.as<void>(), static_cast<int64_t>(values.size() * sizeof(T)),
-                                 queue.stream);
+            state.upload(queue, values.data(), memory_.as<void>(), static_cast<int64_t>(values.size() * sizeof(T)));
     }
     const T* get() const { return memory_.as<const T>(); }
 
@@ -220,7 +219,7 @@ vlm_status rope_table(const vlm_compute* self, const vlm_run_context* run, const
         std::unique_ptr<Temporary> uploaded;
         if (on_cpu(positions)) {
             uploaded = std::make_unique<Temporary>(state, queue, p.elements * 4);
-            queue.runtime.upload(p.bytes, uploaded->as<void>(), p.elements * 4, queue.stream);
+            state.upload(queue, p.bytes, uploaded->as<void>(), p.elements * 4);
             p.bytes = uploaded->as<std::byte>();
         }
         const auto count = static_cast<size_t>(spec->frequencies);

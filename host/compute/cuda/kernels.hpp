@@ -11,6 +11,12 @@ namespace vlm::cuda {
 /** What a kernel writes to State::fault when an index lies outside; 0 is none. The kernel then does without the row. */
 enum class Fault : int32_t { none, gather, scatter_mean, carry_map, merge_map, key_rows, quantise };
 
+/** A value and its place in a row; -1: none. */
+struct Candidate {
+    float value;
+    int32_t index;
+};
+
 /* ---- rows.cu ---- */
 void launch_layer_norm(const Queue& queue, uint32_t dtype, const RowLayout& x, const float* gamma, const float* beta,
                        float eps, const RowLayout& y);
@@ -26,6 +32,22 @@ void launch_multiply(const Queue& queue, uint32_t dtype, const RowLayout& a, con
 /** `values` and `indices` may be NULL. */
 void launch_argmax(const Queue& queue, uint32_t dtype, const RowLayout& x, float* values, int32_t* indices);
 void launch_top_k(const Queue& queue, uint32_t dtype, const RowLayout& x, int64_t k, float* values, int32_t* indices);
+
+/* ---- top_logits.cu ---- */
+/** See TopLogits. Rows are f32, `columns` long; what is found per row is `log_sums` and `count` of `best`, best first;
+ * in a row with a NaN the first of `best` has the index -1. */
+struct TopRows {
+    const float* const* rows;  ///< `[row_count]`, on the GPU as everything here.
+    int64_t row_count, columns, count;
+    int64_t spans, span_columns;  ///< How a row is cut, see plan_top_rows.
+    double* span_sums;     ///< `[row_count, spans]`, scratch: sums of exp(x - largest of the span); NaN stays NaN.
+    Candidate* span_best;  ///< `[row_count, spans, count]`, scratch.
+    double* log_sums;      ///< `[row_count]`.
+    Candidate* best;       ///< `[row_count, count]`.
+};
+/** Cuts the work; `row_count`, `columns` and `count` are set. */
+void plan_top_rows(TopRows& top);
+void launch_top_rows(const Queue& queue, const TopRows& top);
 
 /* ---- elements.cu ---- */
 /** Copies `count` elements in row-major order of both, converting the dtype. */

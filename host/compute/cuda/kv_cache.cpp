@@ -34,9 +34,10 @@ int64_t LayerCache::bytes(const State& state, int64_t kv_heads, int64_t head_dim
     return length_ * kv_heads * (head_dim + value_dim_) * cpu::element_bytes(state.options.activation_dtype);
 }
 
-void LayerCache::reserve(State& state, const Queue& queue, int64_t keys, int64_t page_bytes) {
+void LayerCache::reserve(State& state, const Queue& step, int64_t keys, int64_t page_bytes) {
     const int64_t wanted = divide_up(keys, kPageKeys), before = static_cast<int64_t>(pages_.size());
     if (wanted <= before) return;
+    const Queue queue = state.ahead_of(step);
     page_bytes_ = page_bytes;
     if (wanted > table_pages_) {
         const int64_t room = std::max({wanted, 2 * table_pages_, kFirstTablePages});
@@ -52,8 +53,8 @@ void LayerCache::reserve(State& state, const Queue& queue, int64_t keys, int64_t
     try {
         while (static_cast<int64_t>(pages_.size()) < wanted)
             pages_.push_back(state.allocate(queue, page_bytes, Purpose::cache));
-        queue.runtime.upload(pages_.data() + before, static_cast<void**>(table_) + before,
-                             (wanted - before) * static_cast<int64_t>(sizeof(void*)), queue.stream);
+        state.upload(queue, pages_.data() + before, static_cast<void**>(table_) + before,
+                     (wanted - before) * static_cast<int64_t>(sizeof(void*)));
     } catch (...) {
         while (static_cast<int64_t>(pages_.size()) > before) {
             state.release(queue, pages_.back(), page_bytes, Purpose::cache);
@@ -112,6 +113,7 @@ vlm_status kv_truncate(const vlm_compute* self, vlm_kv_cache* cache, int32_t lay
             throw Error(VLM_STATUS_OUT_OF_RANGE,
                         "layer " + std::to_string(layer) + ", the cache has " + std::to_string(layers.size()));
         if (length < 0) throw invalid_argument("length " + std::to_string(length) + " is negative");
+        state.steps.leave_mine();
         layers[static_cast<size_t>(layer)].truncate(state, queue, length);
     });
 }

@@ -19,9 +19,10 @@ class LayerCache {
     void* const* table() const { return static_cast<void* const*>(table_); }
     int64_t bytes(const State& state, int64_t kv_heads, int64_t head_dim) const;
 
-    /** Makes room for `keys` keys of `page_bytes` per page and brings the table up to date.
+    /** Makes room for `keys` keys of `page_bytes` per page and brings the table up to date, before anything that is
+     * being recorded on the queue.
      *  @throws Error RESOURCE_EXHAUSTED. */
-    void reserve(State& state, const Queue& queue, int64_t keys, int64_t page_bytes);
+    void reserve(State& state, const Queue& step, int64_t keys, int64_t page_bytes);
     /** Counts keys that have been written. */
     void grow(int64_t keys, int64_t value_dim) {
         length_ += keys;

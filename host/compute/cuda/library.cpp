@@ -9,6 +9,7 @@
 #include "host/compute/cuda/memory.hpp"
 #include "host/compute/cuda/self_check.hpp"
 #include "host/compute/cuda/table.hpp"
+#include "host/compute/cuda/top_logits_ops.hpp"
 
 namespace vlm::cuda {
 
@@ -104,6 +105,22 @@ void read_counters(void* impl, vlm_cuda_counters* counters) {
     counters->weight_bytes = state.bytes(Purpose::weights) + state.bytes(Purpose::kept);
     counters->peak_bytes = state.peak_scratch();
     counters->synchronizations = state.synchronizations();
+    counters->downloaded_bytes = state.downloaded_bytes();
+    counters->graph_launches = state.steps.graph_launches();
+    counters->graph_builds = state.steps.graph_builds();
+}
+
+vlm_status find_top(void* impl, const vlm_run_context* run, const vlm_tensor* const* tensors, uint64_t tensor_count,
+                    int64_t count, vlm_cuda_candidate* best, double* log_sums, char* message, uint64_t size) {
+    State& state = device_of(impl).state;
+    if (!state.top_logits_work) return VLM_STATUS_UNIMPLEMENTED;
+    return edge(message, size, [&] {
+        const TopFound found = top_logits(state, state.queue(run), {tensors, static_cast<size_t>(tensor_count)}, count);
+        std::transform(found.best.begin(), found.best.end(), best, [](const Candidate& c) {
+            return vlm_cuda_candidate{c.value, c.index};
+        });
+        std::copy(found.log_sums.begin(), found.log_sums.end(), log_sums);
+    });
 }
 
 void close(void* impl) {
@@ -137,6 +154,8 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
         auto open = std::make_unique<OpenDevice>(open_runtime(request->ordinal), options, *request);
         check_products(open->state);
         check_attention(open->state);
+        check_top_logits(open->state);
+        check_graphs(open->state);
         fill_table(*open);
         *device = {};
         device->revision = VLM_CUDA_LIBRARY_REVISION;
@@ -168,6 +187,11 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
         device->wait = [](void* impl, char* text, uint64_t room) {
             return edge(text, room, [&] { device_of(impl).state.synchronize(device_of(impl).state.queue(nullptr)); });
         };
+        device->top_logits = find_top;
+        device->begin_step = [](void* impl, int64_t rows, void** stream, char* text, uint64_t room) {
+            return edge(text, room, [&] { *stream = device_of(impl).state.steps.begin(rows); });
+        };
+        device->end_step = [](void* impl) { return int32_t{device_of(impl).state.steps.end()}; };
         device->close = vlm::cuda::close;
         device->impl = open.release();
     });

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /** Changes whenever a struct of this file does. */
-#define VLM_CUDA_LIBRARY_REVISION 3u
+#define VLM_CUDA_LIBRARY_REVISION 4u
 /** Name of the exported function. */
 #define VLM_CUDA_LIBRARY_ENTRY "vlm_compute_cuda_open"
 
@@ -38,7 +38,16 @@ typedef struct vlm_cuda_counters {
     int64_t weight_bytes;     /**< Packed weights and kept tensors. */
     int64_t peak_bytes;       /**< Most scratch memory in use at once. */
     int64_t synchronizations; /**< How often the host has waited for the device. */
+    int64_t downloaded_bytes; /**< Copied to the host. */
+    int64_t graph_launches;   /**< Steps that were launched as one graph. */
+    int64_t graph_builds;     /**< Graphs made for that. */
 } vlm_cuda_counters;
+
+/** One of the largest logits of a row. */
+typedef struct vlm_cuda_candidate {
+    float logit;   /**< Its value. */
+    int32_t index; /**< Its column; -1 in a row that has a NaN. */
+} vlm_cuda_candidate;
 
 /** An open GPU. */
 typedef struct vlm_cuda_device {
@@ -63,6 +72,18 @@ typedef struct vlm_cuda_device {
     void (*begin_stage)(void* impl, const char* stage, void (*loaded)(void* host, uint64_t bytes), void* host);
     /** Waits for the device; a message of at most `size` bytes when something has failed on it. */
     vlm_status (*wait)(void* impl, char* message, uint64_t size);
+    /** The `count` largest elements of the last row of each of `tensors` `[rows, n]` f32, best first, into `best`
+     * `[tensor_count, count]`, and the logarithm of the sum of exp(element - largest) over that row into `log_sums`
+     * `[tensor_count]`; waits. UNIMPLEMENTED when the kernels for it are not used on this GPU; a message of at most
+     * `size` bytes when something has failed. [run] */
+    vlm_status (*top_logits)(void* impl, const vlm_run_context* run, const vlm_tensor* const* tensors,
+                             uint64_t tensor_count, int64_t count, vlm_cuda_candidate* best, double* log_sums,
+                             char* message, uint64_t size);
+    /** See DecodingDevice: `stream` becomes that for the calls of a step of `rows` rows, or NULL. A message of at most
+     * `size` bytes when something before it has failed; then there is no step to end. [run] */
+    vlm_status (*begin_step)(void* impl, int64_t rows, void** stream, char* message, uint64_t size);
+    /** Ends the step that this thread has begun; 0: it is lost and has to be run again. [run] */
+    int32_t (*end_step)(void* impl);
     /** Waits for the device and frees everything. */
     void (*close)(void* impl);
 } vlm_cuda_device;

@@ -136,7 +136,7 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
         }
         whole.y = y.data;
         whole.y_stride = y.count > 1 ? y.rows.stride[0] : layer.out;
-        if (queue.runtime.multiply(whole, queue.stream)) return;
+        if (state.multiply(queue, whole)) return;
     }
     sums = std::make_unique<Temporary>(state, queue, checked_product(rows.count, layer.out, element));
     RowLayout target;
@@ -148,7 +148,7 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
     target.rows.stride[0] = layer.out;
     product.y = target.data;
     product.y_stride = layer.out;
-    if (state.dense_works && queue.runtime.multiply(product, queue.stream)) {
+    if (state.dense_works && state.multiply(queue, product)) {
         launch_epilogue(queue, dtype, target, e, y);
         return;
     }
@@ -171,7 +171,7 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
 
 /** Products of some size whose sides are compact along the sum, by cuBLASLt, one after another. False, and nothing of
  * use done, when they are others. */
-bool multiply_dense(const State& state, const Queue& queue, const Matmul& m) {
+bool multiply_dense(State& state, const Queue& queue, const Matmul& m) {
     constexpr int64_t kFewestRows = 32, kFewestSums = 8, kMostProducts = 64;
     const uint32_t dtype = state.options.activation_dtype;
     if (!state.dense_works || m.k < kFewestSums || m.a_column != 1 || m.b_k != 1 || m.batch > kMostProducts ||
@@ -191,7 +191,7 @@ bool multiply_dense(const State& state, const Queue& queue, const Matmul& m) {
         product.x = static_cast<const char*>(m.a) + m.a_batch.offset(i) * element;
         product.weight = static_cast<const char*>(m.b) + m.b_batch.offset(i) * element;
         product.y = static_cast<char*>(m.c) + m.c_batch.offset(i) * element;
-        if (!queue.runtime.multiply(product, queue.stream)) return false;
+        if (!state.multiply(queue, product)) return false;
     }
     return true;
 }

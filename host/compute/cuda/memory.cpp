@@ -128,7 +128,7 @@ void download_view(State& state, const Queue& queue, const View& source, const V
 void upload_view(State& state, const Queue& queue, const View& source, const View& target) {
     const int64_t size = cpu::element_bytes(source.dtype);
     if (source.dtype == target.dtype && source.compact() && target.compact()) {
-        queue.runtime.upload(source.bytes, target.bytes, source.elements * size, queue.stream);
+        state.upload(queue, source.bytes, target.bytes, source.elements * size);
         return;
     }
     // In pieces that are whole outermost entries where those are small enough, so that the target's layout can be cut.
@@ -148,7 +148,7 @@ void upload_view(State& state, const Queue& queue, const View& source, const Vie
             move_host<true>(source, begin, begin + count, packed.data());
             from = packed.data();
         }
-        queue.runtime.upload(from, buffer.as<void>(), count * size, queue.stream);
+        state.upload(queue, from, buffer.as<void>(), count * size);
         View part = target;
         if (cut) {
             part.shape[0] = entries;

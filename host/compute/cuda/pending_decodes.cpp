@@ -79,7 +79,7 @@ void PendingDecodes::launch(State& state, const Queue& queue, const std::vector<
         return;
     }
     const Temporary list(state, queue, bytes);
-    queue.runtime.upload(calls.data(), list.as<void>(), bytes, queue.stream);
+    state.upload(queue, calls.data(), list.as<void>(), bytes);
     batch.calls = list.as<const AttentionCall>();
     launch_decodes(queue, batch);
 }

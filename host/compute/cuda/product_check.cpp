@@ -54,10 +54,10 @@ class Products {
           b_(state, queue_, kOut * 4),
           r_(state, queue_, kRows * kOutStride * 4),
           y_(state, queue_, kRows * kOutStride * 4) {
-        put_numbers(queue_, spread(inputs_, kIn, kInStride), dtype_, x_.as<void>());
-        put_numbers(queue_, weights_, dtype_, w_.as<void>());
-        put_numbers(queue_, bias_, dtype_, b_.as<void>());
-        put_numbers(queue_, spread(residual_, kOut, kOutStride), dtype_, r_.as<void>());
+        put_numbers(state_, queue_, spread(inputs_, kIn, kInStride), dtype_, x_.as<void>());
+        put_numbers(state_, queue_, weights_, dtype_, w_.as<void>());
+        put_numbers(state_, queue_, bias_, dtype_, b_.as<void>());
+        put_numbers(state_, queue_, spread(residual_, kOut, kOutStride), dtype_, r_.as<void>());
     }
 
     /** cuBLASLt; negative when it does not take the shape. */
@@ -83,7 +83,7 @@ class Products {
                              scales.as<uint8_t>(),
                              zeros.as<uint8_t>(),
                              bases.as<uint8_t>()};
-        put_numbers(queue_, weights_, VLM_DTYPE_F32, exact.as<void>());
+        put_numbers(state_, queue_, weights_, VLM_DTYPE_F32, exact.as<void>());
         launch_quantise(queue_, exact.as<float>(), kOut, kIn, m, state_.fault());
         launch_expand(queue_, m, kOut, VLM_DTYPE_F32, exact.as<void>(), kIn);
         const std::vector<float> stored = take_numbers(state_, queue_, exact.as<void>(), VLM_DTYPE_F32, kOut * kIn);
@@ -147,7 +147,7 @@ class Products {
         p.epilogue = epilogue;
         if (bias) p.bias = b_.as<void>();
         if (residual) p.residual = r_.as<void>();
-        if (!queue_.runtime.multiply(p, queue_.stream)) return -1.0f;
+        if (!state_.multiply(queue_, p)) return -1.0f;
         return largest_difference(expected(kRows, weights_, epilogue, bias, residual), found(kRows));
     }
     float few_rows_with(const WeightMatrix& m, const std::vector<float>& weights) {

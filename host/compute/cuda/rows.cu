@@ -4,6 +4,7 @@
  */
 #include "host/compute/cuda/kernels.hpp"
 #include "host/compute/cuda/launch.hpp"
+#include "host/compute/cuda/select.hpp"
 
 namespace vlm::cuda {
 
@@ -141,33 +142,6 @@ struct Combine {
         }
     }
 };
-
-/** A value and its place; `better` is the order of argmax and top_k. */
-struct Candidate {
-    float value;
-    int32_t index;  ///< -1: none.
-};
-VLM_HD bool better(const Candidate& a, const Candidate& b) {
-    if (a.index < 0 || b.index < 0) return a.index >= 0;
-    if (larger(a.value, b.value)) return true;
-    return !larger(b.value, a.value) && a.index < b.index;
-}
-
-/** The best candidate of the block, for all threads; `places` holds one per thread. */
-template <class Block>
-VLM_HD Candidate best_of(Block& block, Candidate mine) {
-    Candidate* places = block.template shared<Candidate>();
-    block.sync();
-    places[block.thread()] = mine;
-    block.sync();
-    for (int stride = 1; stride < block.threads(); stride *= 2) {
-        const int other = block.thread() + stride;
-        const bool joins = block.thread() % (2 * stride) == 0 && other < block.threads();
-        if (joins && better(places[other], places[block.thread()])) places[block.thread()] = places[other];
-        block.sync();
-    }
-    return places[0];
-}
 
 /** The k best of a row, one after another: each is the best of those that come behind the one before. */
 template <class T>

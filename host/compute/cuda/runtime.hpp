@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -63,8 +64,34 @@ class Runtime {
     virtual void clear(void* target, int64_t bytes, void* stream) = 0;
     virtual void synchronize(void* stream) = 0;
 
-    /** False, and nothing done, when the library has no way to multiply this shape or to fuse this epilogue. */
-    virtual bool multiply(const DenseProduct& product, void* stream) = 0;
+    /** False, and nothing done, when the library has no way to multiply this shape or to fuse this epilogue.
+     *  @param workspace  Gives memory for the time of the product. */
+    virtual bool multiply(const DenseProduct& product, void* stream,
+                          const std::function<void*(int64_t bytes)>& workspace) = 0;
+
+    /* ---- graphs: what a stream is given is recorded, and done later at once ---- */
+
+    /** A second stream. */
+    virtual void* step_stream() = 0;
+    /** What is enqueued in `later` from now on waits for what is in `earlier` now. False: it does not. */
+    virtual bool order(void* earlier, void* later) noexcept = 0;
+    /** Host memory that the GPU can copy from; lives as long as this. */
+    virtual void* pinned(int64_t bytes) = 0;
+    /** Host to device from memory of `pinned`, which has to stay as it is until the copy is done. */
+    virtual void upload_pinned(const void* source, void* target, int64_t bytes, void* stream) = 0;
+    /** From now on kernels, copies, clear, upload_pinned and multiply on `stream` are recorded instead of done. Nothing
+     * else may be asked of the stream: it makes the recording invalid. False: the driver does not record. */
+    virtual bool begin_capture(void* stream) noexcept = 0;
+    /** What was recorded, or NULL when it is invalid. Either way the stream does at once again what it is given. */
+    virtual void* end_capture(void* stream) noexcept = 0;
+    virtual void free_graph(void* graph) noexcept = 0;
+    /** An executable graph, or NULL. */
+    virtual void* instantiate(void* graph) noexcept = 0;
+    /** Makes an executable do what `graph` does. False, and the executable has not changed, when they differ too much.
+     */
+    virtual bool update(void* executable, void* graph) noexcept = 0;
+    virtual bool launch(void* executable, void* stream) noexcept = 0;
+    virtual void free_executable(void* executable) noexcept = 0;
 };
 
 /** Opens GPU `ordinal`. @throws Error UNAVAILABLE with the reason and what to do. */

@@ -20,14 +20,14 @@ std::vector<float> check_numbers(int64_t count, uint64_t seed) {
     return numbers;
 }
 
-void put_numbers(const Queue& queue, const std::vector<float>& numbers, uint32_t dtype, void* target) {
+void put_numbers(State& state, const Queue& queue, const std::vector<float>& numbers, uint32_t dtype, void* target) {
     if (dtype == VLM_DTYPE_F32) {
-        queue.runtime.upload(numbers.data(), target, static_cast<int64_t>(numbers.size() * 4), queue.stream);
+        state.upload(queue, numbers.data(), target, static_cast<int64_t>(numbers.size() * 4));
         return;
     }
     std::vector<Bf16> halves(numbers.size());
     for (size_t i = 0; i < numbers.size(); ++i) from_float(numbers[i], halves[i]);
-    queue.runtime.upload(halves.data(), target, static_cast<int64_t>(halves.size() * 2), queue.stream);
+    state.upload(queue, halves.data(), target, static_cast<int64_t>(halves.size() * 2));
 }
 
 std::vector<float> take_numbers(State& state, const Queue& queue, void* source, uint32_t dtype, int64_t count) {
@@ -39,7 +39,7 @@ std::vector<float> take_numbers(State& state, const Queue& queue, void* source, 
         state.download(queue, source, halves.data(), count * 2);
         for (size_t i = 0; i < halves.size(); ++i) numbers[i] = to_float(halves[i]);
     }
-    put_numbers(queue, std::vector<float>(static_cast<size_t>(count), NAN), dtype, source);
+    put_numbers(state, queue, std::vector<float>(static_cast<size_t>(count), NAN), dtype, source);
     return numbers;
 }
 

@@ -26,10 +26,19 @@ void check_products(State& state);
  * @throws Error INTERNAL when that is wrong. */
 void check_attention(State& state);
 
+/** Steps that are recorded and launched as graphs beside the same work done at once: turns graphs on when both give the
+ * same, else logs a warning. VLM_CUDA_GRAPHS in the environment: `off` leaves them out, `on` insists.
+ * @throws Error INVALID_ARGUMENT when it is anything but off, on and auto; UNAVAILABLE when it insists in vain. */
+void check_graphs(State& state);
+
+/** The largest logits of rows with equal ones, infinities and a NaN beside those of the CPU: sets
+ * state.top_logits_work, and logs a warning when rows have to go to the CPU. */
+void check_top_logits(State& state);
+
 /** `count` numbers of spread 1, always the same for the same seed. */
 std::vector<float> check_numbers(int64_t count, uint64_t seed);
 /** Uploads numbers as f32 or bf16. */
-void put_numbers(const Queue& queue, const std::vector<float>& numbers, uint32_t dtype, void* target);
+void put_numbers(State& state, const Queue& queue, const std::vector<float>& numbers, uint32_t dtype, void* target);
 /** Downloads `count` numbers of f32 or bf16, and leaves NaN in their place. */
 std::vector<float> take_numbers(State& state, const Queue& queue, void* source, uint32_t dtype, int64_t count);
 /** Largest difference over the largest expected number; infinity when something is no number. */

@@ -93,7 +93,8 @@ State::State(std::unique_ptr<Runtime> runtime, const Options& options_in, int or
       description(describe(*runtime, options_in)),
       log(log_in),
       runtime_(std::move(runtime)),
-      fault_(runtime_->shared_word()) {}
+      fault_(runtime_->shared_word()),
+      steps(*this) {}
 
 State::~State() = default;
 
@@ -104,16 +105,25 @@ Queue State::queue_beside_pending(const vlm_run_context* run) {
 
 Queue State::queue(const vlm_run_context* run) {
     const Queue queue = queue_beside_pending(run);
-    pending.flush(*this);
+    pending_of(queue).flush(*this);
     return queue;
 }
 
 Queue State::quiet_queue(const vlm_run_context* run) noexcept {
-    pending.flush_quietly(*this);
-    return {*runtime_, run != nullptr && run->stream != nullptr ? run->stream : runtime_->stream()};
+    const Queue queue{*runtime_, run != nullptr && run->stream != nullptr ? run->stream : runtime_->stream()};
+    pending_of(queue).flush_quietly(*this);
+    return queue;
 }
 
 void* State::allocate(const Queue& queue, int64_t bytes, Purpose purpose) {
+    if (steps.recording(queue.stream)) {
+        void* place = purpose == Purpose::scratch ? steps.take(bytes) : nullptr;
+        if (place != nullptr) {
+            used_[static_cast<size_t>(purpose)] += bytes;
+            return place;
+        }
+        steps.leave();
+    }
     void* memory = runtime_->allocate(bytes > 0 ? bytes : 1, queue.stream);
     if (memory == nullptr) {
         // What has been freed may still wait for its place in the stream.
@@ -133,6 +143,7 @@ void* State::allocate(const Queue& queue, int64_t bytes, Purpose purpose) {
     }
     const int64_t now = used_[static_cast<size_t>(purpose)] += bytes;
     if (purpose == Purpose::scratch) {
+        steps.measure(now);
         int64_t peak = peak_scratch_.load();
         while (now > peak && !peak_scratch_.compare_exchange_weak(peak, now)) continue;
     }
@@ -140,7 +151,7 @@ void* State::allocate(const Queue& queue, int64_t bytes, Purpose purpose) {
 }
 
 void State::release(const Queue& queue, void* memory, int64_t bytes, Purpose purpose) noexcept {
-    runtime_->release(memory, queue.stream);
+    if (!steps.give_back(memory)) runtime_->release(memory, queue.stream);
     used_[static_cast<size_t>(purpose)] -= bytes;
 }
 
@@ -152,16 +163,42 @@ void State::check_fault() {
                 std::string(fault_text(fault)) + " (found while waiting for the GPU; an earlier call is at fault)");
 }
 
-void State::synchronize(const Queue& queue) {
+void State::upload(const Queue& queue, const void* source, void* target, int64_t bytes) {
+    if (steps.recording(queue.stream)) {
+        if (steps.upload(source, target, bytes)) return;
+        steps.leave();
+    }
+    runtime_->upload(source, target, bytes, queue.stream);
+}
+
+bool State::multiply(const Queue& queue, const DenseProduct& product) {
+    std::unique_ptr<Temporary> workspace;
+    return runtime_->multiply(product, queue.stream, [&](int64_t bytes) {
+        workspace = std::make_unique<Temporary>(*this, queue, bytes);
+        return workspace->as<void>();
+    });
+}
+
+Queue State::ahead_of(const Queue& queue) {
+    return steps.recording(queue.stream) ? Queue{*runtime_, runtime_->stream()} : queue;
+}
+
+void State::wait_with(const Queue& queue, const std::function<void()>& wait) {
+    if (steps.recording(queue.stream)) steps.leave();
     ++synchronizations_;
-    runtime_->synchronize(queue.stream);
+    const uint64_t launched = steps.launched();
+    wait();
+    if (queue.stream == runtime_->stream()) steps.waited(launched);
     check_fault();
 }
 
+void State::synchronize(const Queue& queue) {
+    wait_with(queue, [&] { runtime_->synchronize(queue.stream); });
+}
+
 void State::download(const Queue& queue, const void* source, void* target, int64_t bytes) {
-    ++synchronizations_;
-    runtime_->download(source, target, bytes, queue.stream);
-    check_fault();
+    downloaded_bytes_ += bytes;
+    wait_with(queue, [&] { runtime_->download(source, target, bytes, queue.stream); });
 }
 
 int64_t checked_product(int64_t a, int64_t b, int64_t c) {
@@ -188,6 +225,7 @@ vlm_status report(State* state, const vlm_run_context* run, vlm_status code, con
 }
 
 vlm_status report_exception(State* state, const vlm_run_context* run, const char* op) noexcept {
+    if (state != nullptr && run != nullptr) state->steps.failed(run->stream);
     try {
         throw;
     } catch (const Error& error) {

@@ -18,6 +18,7 @@
 #include "host/compute/cuda/pending_decodes.hpp"
 #include "host/compute/cuda/queue.hpp"
 #include "host/compute/cuda/runtime.hpp"
+#include "host/compute/cuda/steps.hpp"
 #include "host/compute/cuda/view.hpp"
 #include "host/compute/weight_policy.hpp"
 
@@ -73,7 +74,17 @@ class State {
     void* allocate(const Queue& queue, int64_t bytes, Purpose purpose);
     void release(const Queue& queue, void* memory, int64_t bytes, Purpose purpose) noexcept;
     int64_t bytes(Purpose purpose) const { return used_[static_cast<size_t>(purpose)].load(); }
+    /** Counts scratch that is held beside what allocate() gave. */
+    void hold_scratch(int64_t bytes) { used_[static_cast<size_t>(Purpose::scratch)] += bytes; }
     int64_t peak_scratch() const { return peak_scratch_.load(); }
+
+    /** Host to device; `source` may be changed as soon as this returns. */
+    void upload(const Queue& queue, const void* source, void* target, int64_t bytes);
+    /** See Runtime::multiply. */
+    bool multiply(const Queue& queue, const DenseProduct& product);
+    /** Where work goes that has to be done before what is being recorded on `queue`, because it outlives a step;
+     * `queue` itself when nothing is recorded. */
+    Queue ahead_of(const Queue& queue);
 
     /** Waits, counts it, and checks for indices that kernels have found outside their tensors.
      *  @throws Error OUT_OF_RANGE. */
@@ -81,16 +92,22 @@ class State {
     /** The same behind a copy to the host. */
     void download(const Queue& queue, const void* source, void* target, int64_t bytes);
     int64_t synchronizations() const { return synchronizations_.load(); }
+    int64_t downloaded_bytes() const { return downloaded_bytes_.load(); }
 
     /** A word that kernels write a Fault to; read when the host waits anyway. */
     int32_t* fault() const { return fault_; }
 
-    /** Attention that has not been launched yet. */
+    /** Attention that has not been launched yet; that of a step under way is in `steps`. */
     PendingDecodes pending;
+    PendingDecodes& pending_of(const Queue& queue) {
+        return steps.is_step_stream(queue.stream) ? steps.pending : pending;
+    }
     /** Whether the attention kernels for bf16 have shown that they work on this GPU; see self_check.hpp. */
     bool tiles_work = false, decodes_work = false;
     /** Whether ways to multiply have not shown that they do not: cuBLASLt, what it fuses, the kernel for few rows. */
     bool dense_works = true, fused_works = true, few_rows_work = true;
+    /** Whether the kernels that find the largest logits have shown that they work. */
+    bool top_logits_work = false;
 
     std::atomic<uint64_t> flops{0};
     std::string stage;                                     ///< Of the pipeline, while it loads its weights.
@@ -124,12 +141,17 @@ class State {
 
   private:
     void check_fault();
+    /** Runs `wait`, which waits for the queue; nothing is recorded there any more. */
+    void wait_with(const Queue& queue, const std::function<void()>& wait);
 
     std::unique_ptr<Runtime> runtime_;
     int32_t* fault_;
     std::atomic<int64_t> used_[static_cast<size_t>(Purpose::count)] = {};
     std::atomic<int64_t> peak_scratch_{0};
-    std::atomic<int64_t> synchronizations_{0};
+    std::atomic<int64_t> synchronizations_{0}, downloaded_bytes_{0};
+
+  public:
+    Steps steps;  ///< Made last: it needs the runtime.
 };
 
 /** Memory for the time of one operation; freed in the order of the stream. */
@@ -178,7 +200,7 @@ vlm_status guarded(const vlm_compute* self, const vlm_run_context* run, const ch
         const Queue queue = kBesidePending ? state->queue_beside_pending(run) : state->queue(run);
         fn(*state, queue);
         if (run == nullptr || run->stream == nullptr) {
-            state->pending.flush(*state);
+            state->pending_of(queue).flush(*state);
             state->synchronize(queue);
         }
         return VLM_STATUS_OK;

@@ -5,9 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <random>
 #include <set>
 
 #include "host/base/error.hpp"
@@ -151,11 +153,63 @@ TEST(Sampling, ASeedGivesTheSameTextEverywhere) {
     EXPECT_NE(draw(7, 0), draw(7, 1));
 }
 
+/** What a device finds of a row. */
+vlm::TopLogits largest_of(const std::vector<float>& row, int64_t count) {
+    std::vector<int32_t> order(row.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return row[static_cast<size_t>(a)] > row[static_cast<size_t>(b)]; });
+    vlm::TopLogits top;
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+        top.ids.push_back(order[i]);
+        top.logits.push_back(row[static_cast<size_t>(order[i])]);
+    }
+    double sum = 0;
+    for (const float x : row) sum += std::exp(static_cast<double>(x) - static_cast<double>(top.logits[0]));
+    top.log_sum = std::log(sum);
+    return top;
+}
+
+TEST(Sampling, TheLargestLogitsGiveTheChoiceOfTheWholeRow) {
+    std::mt19937 generator(3);
+    std::normal_distribution<float> normal(0, 3);
+    std::vector<float> row(300);
+    for (const int64_t top_k : {0, 1, 5, 40}) {
+        auto options = warm(top_k == 0 ? 0 : 0.8);
+        options.top_k = top_k;
+        options.top_p = 0.9;
+        options.min_p = 0.01;
+        Sampler whole(options, 7), part(options, 7);
+        const int64_t needed = part.needed();
+        EXPECT_EQ(needed, top_k == 0 ? 1 : top_k);
+        for (int draw = 0; draw < 200; ++draw) {
+            // Coarse, so that there are equal ones.
+            for (float& x : row) x = std::round(2 * normal(generator)) / 2;
+            const auto expected = whole.choose(row, {}), found = part.choose(largest_of(row, needed));
+            ASSERT_EQ(found.id, expected.id) << "top_k " << top_k << ", draw " << draw;
+            ASSERT_FLOAT_EQ(found.log_probability, expected.log_probability);
+        }
+    }
+}
+
+TEST(Sampling, WhatNeedsTheWholeRowSaysSo) {
+    EXPECT_EQ(Sampler(warm(), 0).needed(), 0);  // top-p sums over everything
+    GenerationOptions penalty;
+    penalty.repetition_penalty = 1.1;
+    EXPECT_EQ(Sampler(penalty, 0).needed(), 0);
+    auto both = warm();
+    both.top_k = 3;
+    both.repetition_penalty = 1.1;
+    EXPECT_EQ(Sampler(both, 0).needed(), 0);
+}
+
 TEST(Sampling, RefusesWhatIsNoDistribution) {
     const std::vector<float> nan = {std::nanf(""), 1};
     Sampler greedy({}, 0);
     EXPECT_THROW(greedy.choose({}, {}), vlm::Error);
     EXPECT_THROW(greedy.choose(nan, {}), vlm::Error);
+    EXPECT_THROW(greedy.choose(vlm::TopLogits{}), vlm::Error);
+    EXPECT_THROW(greedy.choose(vlm::TopLogits{{-1}, {0.0F}, 0, false}), vlm::Error);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "host/base/error.hpp"
 #include "host/base/tensor.hpp"
 #include "host/compute/cuda_device.hpp"
+#include "host/compute/decoding_device.hpp"
 #include "host/compute/device.hpp"
 #include "host/services/run.hpp"
 
@@ -61,6 +62,7 @@ class Side {
     const vlm_compute* table() const { return device_->compute(); }
     const vlm_run_context* context() { return run_.context(VLM_ABI_VERSION); }
     Device& device() { return *device_; }
+    DecodingDevice& decoding() { return dynamic_cast<DecodingDevice&>(*device_); }
     uint32_t activations() const { return table()->activation_dtype; }
 
     /** Calls a function of the table. @throws Error. */

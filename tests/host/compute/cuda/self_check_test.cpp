@@ -78,5 +78,14 @@ TEST(SelfCheck, AnEpilogueThatIsWrongIsDoneApart) {
     }
 }
 
+TEST(SelfCheck, RowsGoToTheCpuWhereTheirLargestAreNotFound) {
+    Broken gpu("kernel top_logits", "f32");
+    EXPECT_THAT(gpu.warnings, HasSubstr("finds the largest logits"));
+    EXPECT_THAT(gpu.warnings, Not(HasSubstr("few rows")));
+    const Tensor row = gpu.side->put(floats({1, 50}, 1));
+    const vlm_tensor* rows[] = {row.abi()};
+    EXPECT_TRUE(gpu.side->decoding().top_logits(gpu.side->context(), rows, 1).empty());
+}
+
 }  // namespace
 }  // namespace vlm::test

@@ -11,6 +11,7 @@
 
 #include "host/base/error.hpp"
 #include "host/bench/random_checkpoint.hpp"
+#include "host/compute/decoding_device.hpp"
 #include "host/image/decode.hpp"
 #include "host/pipeline/pipeline.hpp"
 
@@ -32,6 +33,9 @@ class Steps : public testing::Test {
         OpenOptions options;
         options.plugin_folders = {VLM_PLUGIN_DIR};
         return Pipeline::open(std::move(manifest), options);
+    }
+    static DecodingCounters counters(const Pipeline& pipeline) {
+        return dynamic_cast<const DecodingDevice&>(pipeline.device()).decoding_counters();
     }
     /** The last of equal requests' answers. */
     static std::string answer(const Pipeline& pipeline, int64_t tokens, size_t requests = 1) {
@@ -70,6 +74,53 @@ TEST_F(Steps, ManySequencesWaitTogether) {
     EXPECT_EQ(answer(*gpu, 9, 3), alone);
     const int64_t nine = gpu->device().counters().synchronizations;
     EXPECT_EQ((nine - four) - (four - start), 5);
+}
+
+/** The rows themselves are 4 bytes per token of the vocabulary. */
+TEST_F(Steps, ATokenOfEachSequenceComesBackInsteadOfItsLogits) {
+    const auto cpu = open("cpu", 3), gpu = open("cuda", 3);
+    const int64_t vocabulary = gpu->backbone().description().output_size;
+    const auto tokens = [](const Pipeline& pipeline, double temperature, int64_t top_k, double penalty) {
+        Request request;
+        request.prompt = "<|vision_start|><|image_pad|><|vision_end|>";
+        request.images.push_back({"row", decode_file(std::string(VLM_TEST_DATA) + "/rx_rows/english_entry.png")});
+        GenerationOptions options;
+        options.max_new_tokens = 6;
+        options.ignore_eos = true;
+        options.temperature = temperature;
+        options.top_k = top_k;
+        options.top_p = 0.95;
+        options.repetition_penalty = penalty;
+        options.seed = 11;
+        std::vector<TokenPiece> all;
+        for (const Result& result : pipeline.answer(std::vector<Request>(3, request), options))
+            all.insert(all.end(), result.answers[0].tokens.begin(), result.answers[0].tokens.end());
+        return all;
+    };
+    struct Case {
+        double temperature;
+        int64_t top_k;
+        double penalty;
+        bool found_there;
+    };
+    for (const Case& c : {Case{0, 0, 1, true}, {1.5, 20, 1, true}, {1.5, 0, 1, false}, {0, 0, 1.3, false}}) {
+        const int64_t before = counters(*gpu).downloaded_bytes;
+        const auto found = tokens(*gpu, c.temperature, c.top_k, c.penalty);
+        const int64_t bytes = counters(*gpu).downloaded_bytes - before;
+        const int64_t rows = 3 * 6 * vocabulary * 4;
+        if (c.found_there) {
+            EXPECT_LT(bytes, rows / 4);
+        } else {
+            EXPECT_GE(bytes, rows);
+        }
+        const auto expected = tokens(*cpu, c.temperature, c.top_k, c.penalty);
+        ASSERT_EQ(found.size(), expected.size());
+        for (size_t i = 0; i < found.size(); ++i) {
+            EXPECT_EQ(found[i].id, expected[i].id);
+            EXPECT_NEAR(found[i].log_probability, expected[i].log_probability,
+                        1e-3);  // of logits in another order of sums
+        }
+    }
 }
 
 /** The decoder keeps positions and masks on the host, so a prefill waits for the map that FastV has made; what FastV

@@ -4,13 +4,22 @@
  *
  *  VLM_EMULATED_ORDER is "serial" (default), "forward", "backward" or "late"; VLM_EMULATED_MEMORY limits the bytes.
  * VLM_EMULATED_BROKEN names what is wrong with the GPU: "tensor-cores", "products" (cuBLASLt), "epilogues" (what it
- * fuses). Products are refused where a depth is no multiple of 8, and a fused RELU where the outputs are none, so that
- * both ways around cuBLASLt are walked.
+ * fuses), or "kernel NAME" for kernels that do nothing. Products are refused where a depth is no multiple of 8, and a
+ * fused RELU where the outputs are none, so that both ways around cuBLASLt are walked.
+ *
+ *  Graphs are modelled as CUDA documents them: while a stream records nothing is done, pointers are kept as given, and
+ * a call that cannot be recorded fails and makes the recording invalid. Which stream waits for which counts in the
+ * order "late". VLM_EMULATED_GRAPHS tells the driver to fail: "refused" (no recording begins), "invalid N" (the
+ * recording of that number from 0 on is found invalid at its end), "fails N" (the call of that number that would be
+ * recorded fails), "no executables", "rigid" (no update is taken), "stale" (updates are taken and change nothing), "no
+ * launches".
  */
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <vector>
@@ -37,23 +46,44 @@ EmulationOrder order_from_environment() {
     throw invalid_argument("VLM_EMULATED_ORDER is '" + order + "', known are serial, forward, backward, late");
 }
 
+/** What a stream has recorded. */
+struct Graph {
+    std::vector<std::string> kinds;
+    std::vector<std::function<void()>> work;
+};
+
+/** Work in order; the first `done` pieces have been done. */
+struct Stream {
+    std::deque<std::function<void()>> waiting;
+    uint64_t done = 0;
+    bool records = false, invalid = false;
+    Graph recorded;
+    uint64_t end() const { return done + waiting.size(); }
+};
+
 class EmulatedRuntime final : public Runtime {
   public:
-    EmulatedRuntime() : order(order_from_environment()) {
+    EmulatedRuntime() : order_(order_from_environment()) {
         const char* limit = std::getenv("VLM_EMULATED_MEMORY");
         if (limit != nullptr) limit_ = std::atoll(limit);
         const char* broken = std::getenv("VLM_EMULATED_BROKEN");
         if (broken != nullptr) broken_ = broken;
         broken_tensor_cores = broken_ == "tensor-cores";
+        const std::string kernel = "kernel ";
+        broken_kernel = broken_.starts_with(kernel) ? broken_.substr(kernel.size()) : std::string();
+        const char* graphs = std::getenv("VLM_EMULATED_GRAPHS");
+        if (graphs != nullptr) graphs_ = graphs;
     }
     ~EmulatedRuntime() override {
         for (const auto& [block, bytes] : blocks_) std::free(block);
     }
+    EmulationOrder emulation() const { return order_; }
     std::string name() const override { return "emulated GPU (kernels run on the CPU, for tests)"; }
     void bind() override {}
-    void* stream() override { return this; }
+    void* stream() override { return &streams_[0]; }
     MemoryInfo memory() override { return {limit_ - used_, limit_}; }
-    void* allocate(int64_t bytes, void*) override {
+    void* allocate(int64_t bytes, void* stream) override {
+        forbid(stream, "memory");
         const std::scoped_lock lock(mutex_);
         if (bytes > limit_ - used_) return nullptr;
         constexpr int64_t kAlignment = 256;
@@ -64,8 +94,14 @@ class EmulatedRuntime final : public Runtime {
         used_ += bytes;
         return block;
     }
-    void release(void* memory, void*) noexcept override {
-        enqueue([this, memory] {
+    void release(void* memory, void* stream) noexcept override {
+        {
+            // The driver would record it, and free the memory again in every launch.
+            const std::scoped_lock lock(queue_mutex_);
+            if (of(stream).records) of(stream).invalid = true;
+            if (of(stream).records) return;
+        }
+        add(stream, "free", [this, memory] {
             const std::scoped_lock lock(mutex_);
             const auto block = blocks_.find(memory);
             if (block == blocks_.end()) std::abort();  // freed twice, or never taken
@@ -75,45 +111,126 @@ class EmulatedRuntime final : public Runtime {
         });
     }
     int32_t* shared_word() override { return &word_; }
-    void upload(const void* source, void* target, int64_t bytes, void*) override {
+    void upload(const void* source, void* target, int64_t bytes, void* stream) override {
+        forbid(stream, "an event of an upload");
         const char* from = static_cast<const char*>(source);
-        enqueue([taken = std::vector<char>(from, from + bytes), target, bytes] { move(taken.data(), target, bytes); });
+        add(stream, "upload",
+            [taken = std::vector<char>(from, from + bytes), target, bytes] { move(taken.data(), target, bytes); });
     }
-    void download(const void* source, void* target, int64_t bytes, void*) override {
-        drain();
+    void download(const void* source, void* target, int64_t bytes, void* stream) override {
+        synchronize(stream);
         move(source, target, bytes);
     }
-    void copy(const void* source, void* target, int64_t bytes, void*) override {
-        enqueue([source, target, bytes] { move(source, target, bytes); });
+    void copy(const void* source, void* target, int64_t bytes, void* stream) override {
+        add(stream, "copy", [source, target, bytes] { move(source, target, bytes); });
     }
-    void clear(void* target, int64_t bytes, void*) override {
-        enqueue([target, bytes] { std::memset(target, 0, static_cast<size_t>(bytes)); });
+    void clear(void* target, int64_t bytes, void* stream) override {
+        add(stream, "clear", [target, bytes] { std::memset(target, 0, static_cast<size_t>(bytes)); });
     }
-    void synchronize(void*) override { drain(); }
+    void synchronize(void* stream) override {
+        forbid(stream, "waiting");
+        const std::scoped_lock lock(queue_mutex_);
+        run_until(of(stream), of(stream).end());
+    }
 
-    bool multiply(const DenseProduct& p, void*) override {
+    bool multiply(const DenseProduct& p, void* stream,
+                  const std::function<void*(int64_t bytes)>& take_workspace) override {
         if (p.in % 8 != 0 || (p.epilogue == Epilogue::relu && p.out % 8 != 0)) return false;
-        enqueue([this, p] { multiply_now(p); });
+        // A library that works in it destroys what others keep there.
+        const int64_t bytes = 4 * p.rows;
+        void* workspace = take_workspace(bytes);
+        add(stream, "product", [this, p, workspace, bytes] {
+            std::memset(workspace, 0xFF, static_cast<size_t>(bytes));
+            multiply_now(p);
+        });
         return true;
     }
-    /** Does `work` when its turn comes. */
-    void enqueue(std::function<void()> work) {
+
+    void* step_stream() override { return &streams_[1]; }
+    bool order(void* earlier, void* later) noexcept override {
+        uint64_t end = 0;
+        {
+            const std::scoped_lock lock(queue_mutex_);
+            if (of(earlier).records || of(later).records) return false;
+            end = of(earlier).end();
+        }
+        add(later, "wait", [this, earlier, end] { run_until(of(earlier), end); });
+        return true;
+    }
+    void* pinned(int64_t bytes) override {
+        pinned_.push_back(std::make_unique<char[]>(static_cast<size_t>(bytes)));
+        return pinned_.back().get();
+    }
+    void upload_pinned(const void* source, void* target, int64_t bytes, void* stream) override {
+        add(stream, "pinned upload", [source, target, bytes] { move(source, target, bytes); });
+    }
+    bool begin_capture(void* stream) noexcept override {
         const std::scoped_lock lock(queue_mutex_);
-        if (order == EmulationOrder::late) {
-            waiting_.push_back(std::move(work));
+        if (graphs_ == "refused" || of(stream).records) return false;
+        of(stream).records = true;
+        of(stream).invalid = false;
+        of(stream).recorded = {};
+        return true;
+    }
+    void* end_capture(void* stream) noexcept override {
+        const std::scoped_lock lock(queue_mutex_);
+        of(stream).records = false;
+        const bool fails = graphs_ == "invalid " + std::to_string(captures_++);
+        if (of(stream).invalid || fails) return nullptr;
+        return new Graph(std::move(of(stream).recorded));
+    }
+    void free_graph(void* graph) noexcept override { delete static_cast<Graph*>(graph); }
+    void* instantiate(void* graph) noexcept override {
+        return graphs_ == "no executables" ? nullptr : new Graph(*static_cast<Graph*>(graph));
+    }
+    bool update(void* executable, void* graph) noexcept override {
+        auto& old = *static_cast<Graph*>(executable);
+        const auto& fresh = *static_cast<Graph*>(graph);
+        if (graphs_ == "rigid" || old.kinds != fresh.kinds) return false;
+        // A driver that takes an update and does the old work all the same.
+        if (graphs_ != "stale") old = fresh;
+        return true;
+    }
+    bool launch(void* executable, void* stream) noexcept override {
+        const Graph& graph = *static_cast<Graph*>(executable);
+        if (graphs_ == "no launches") return false;
+        for (size_t i = 0; i < graph.work.size(); ++i) add(stream, graph.kinds[i].c_str(), graph.work[i]);
+        return true;
+    }
+    void free_executable(void* executable) noexcept override { delete static_cast<Graph*>(executable); }
+
+    /** Does `work` when its turn comes, or records it. */
+    void add(void* stream, const char* kind, std::function<void()> work) {
+        const std::scoped_lock lock(queue_mutex_);
+        Stream& to = of(stream);
+        if (to.records) {
+            if (to.invalid) throw Error(VLM_STATUS_INTERNAL, "cudaErrorStreamCaptureInvalidated");
+            if (graphs_ == "fails " + std::to_string(recorded_++)) throw Error(VLM_STATUS_INTERNAL, "not in a graph");
+            to.recorded.kinds.emplace_back(kind);
+            to.recorded.work.push_back(std::move(work));
+        } else if (order_ == EmulationOrder::late) {
+            to.waiting.push_back(std::move(work));
         } else {
             work();
         }
     }
 
-    const EmulationOrder order;
-
   private:
-    void drain() {
+    Stream& of(void* stream) { return stream == &streams_[1] ? streams_[1] : streams_[0]; }
+    /** What CUDA does about calls that cannot be recorded. */
+    void forbid(void* stream, const char* what) {
         const std::scoped_lock lock(queue_mutex_);
-        std::vector<std::function<void()>> work;
-        work.swap(waiting_);
-        for (const auto& one : work) one();
+        if (!of(stream).records) return;
+        of(stream).invalid = true;
+        throw Error(VLM_STATUS_INTERNAL, std::string("cudaErrorStreamCaptureUnsupported: ") + what);
+    }
+    static void run_until(Stream& stream, uint64_t end) {
+        while (stream.done < end && !stream.waiting.empty()) {
+            const std::function<void()> work = std::move(stream.waiting.front());
+            stream.waiting.pop_front();
+            ++stream.done;
+            work();
+        }
     }
     void multiply_now(const DenseProduct& p) const {
         std::vector<float> x(static_cast<size_t>(p.in)), w(static_cast<size_t>(p.in * p.out));
@@ -141,10 +258,13 @@ class EmulatedRuntime final : public Runtime {
         std::memmove(target, source, static_cast<size_t>(bytes));
     }
 
-    std::string broken_;
+    const EmulationOrder order_;
+    std::string broken_, graphs_;
     std::mutex mutex_, queue_mutex_;
-    std::vector<std::function<void()>> waiting_;
+    Stream streams_[2];
+    int captures_ = 0, recorded_ = 0;
     std::unordered_map<void*, int64_t> blocks_;
+    std::vector<std::unique_ptr<char[]>> pinned_;
     int64_t limit_ = int64_t{1} << 40, used_ = 0;
     int32_t word_ = 0;
 };
@@ -152,11 +272,11 @@ class EmulatedRuntime final : public Runtime {
 }  // namespace
 
 EmulationOrder emulation_order(const Runtime& runtime) {
-    return static_cast<const EmulatedRuntime&>(runtime).order;
+    return static_cast<const EmulatedRuntime&>(runtime).emulation();
 }
 
-void enqueue(Runtime& runtime, std::function<void()> work) {
-    static_cast<EmulatedRuntime&>(runtime).enqueue(std::move(work));
+void enqueue(const Queue& queue, const char* kind, std::function<void()> work) {
+    static_cast<EmulatedRuntime&>(queue.runtime).add(queue.stream, kind, std::move(work));
 }
 
 Fibers::Fibers(int count) : fibers_(static_cast<size_t>(count)) {

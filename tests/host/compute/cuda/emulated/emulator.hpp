@@ -31,10 +31,15 @@ enum class EmulationOrder { serial, forward, backward, late };
 /** A GPU whose tensor cores exchange two columns: what a wrong idea of register layouts looks like. */
 inline bool broken_tensor_cores = false;
 
+/** Name of the kernels that this GPU does not execute; empty: it executes all. */
+inline std::string broken_kernel;
+
 /** How kernels of this runtime are executed. */
 EmulationOrder emulation_order(const Runtime& runtime);
-/** Does `work` now, or, in the order `late`, when the host waits. */
-void enqueue(Runtime& runtime, std::function<void()> work);
+/** Does `work` now, or, in the order `late`, when the host waits for the stream; or records it where the stream
+ * records.
+ *  @param kind  What a graph's nodes are told apart by. */
+void enqueue(const Queue& queue, const char* kind, std::function<void()> work);
 
 /** One thread that is the whole block. */
 class SerialBlock {
@@ -294,9 +299,9 @@ void launch(const Queue& queue, const char* name, const Grid& grid, const Body& 
     static_assert(sizeof(Body) <= 4096, "arguments of a launch");
     if (grid.blocks > kMaxBlocks || grid.shared_bytes > kMaxAskedBytes)
         throw std::logic_error(std::string(name) + ": the grid is larger than a GPU takes");
-    if (grid.blocks <= 0) return;
+    if (grid.blocks <= 0 || broken_kernel == name) return;
     const EmulationOrder order = emulation_order(queue.runtime);
-    enqueue(queue.runtime, [order, grid, body] { run_blocks(order, grid, body); });
+    enqueue(queue, name, [order, grid, body] { run_blocks(order, grid, body); });
 }
 
 }  // namespace vlm::cuda
