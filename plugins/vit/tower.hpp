@@ -82,8 +82,8 @@ class Tower {
     sdk::Scratch embed(const sdk::Ops& ops, const Batch& batch) const;
     sdk::Scratch position_rows(const sdk::Ops& ops, const Grid& grid) const;
     void norm(const sdk::Ops& ops, const Norm& weights, const sdk::Tensor& x, sdk::Tensor y) const;
-    /** Attention of `layer` on `x`; fills `keys` `[rows, head_dim]` when it is not empty. */
-    void attend(const sdk::Ops& ops, const Batch& batch, int32_t layer, const sdk::TokenState& state, sdk::Tensor keys,
+    /** Attention of layer `index` on `x`; fills `keys` `[rows, head_dim]` when it is not empty. */
+    void attend(const sdk::Ops& ops, const Batch& batch, int32_t index, const sdk::TokenState& state, sdk::Tensor keys,
                 sdk::Scratch& x) const;
     void feed_forward(const sdk::Ops& ops, const Layer& layer, sdk::Tensor x) const;
     sdk::Scratch pool(const sdk::Ops& ops, const Batch& batch, const sdk::Tensor& last, int64_t rows) const;

@@ -123,11 +123,9 @@ int main(int argc, char** argv) {
     vlm_pipeline* pipeline = NULL;
     vlm_error* error = NULL;
     int status = 0;
-    if (vlm_host_create(NULL, &host, &error) != VLM_STATUS_OK)
-        status = fail(error);
-    else if (vlm_pipeline_open(host, argv[1], show_progress, NULL, &pipeline, &error) != VLM_STATUS_OK)
-        status = fail(error);
-    else if (vlm_session_create(pipeline, &c.session, &error) != VLM_STATUS_OK)
+    if (vlm_host_create(NULL, &host, &error) != VLM_STATUS_OK ||
+        vlm_pipeline_open(host, argv[1], show_progress, NULL, &pipeline, &error) != VLM_STATUS_OK ||
+        vlm_session_create(pipeline, &c.session, &error) != VLM_STATUS_OK)
         status = fail(error);
     else {
         pthread_t thread;
