@@ -98,7 +98,7 @@ for shape in $shapes; do
     for weights in auto int8 int4; do
         step "bench-$shape-$weights" "$vlmhost" bench --shape "$shape" --device cuda --weights "$weights" --starts 0 --batches "$batches" --json $small
     done
-    # Decoding again without CUDA graphs, and with a driver that must take them; compare with bench-SHAPE-auto.
+    # Steps as CUDA graphs, refused when those do not work here, beside steps launched one operation at a time.
     for graphs in on off; do
         step "bench-$shape-graphs-$graphs" env VLM_CUDA_GRAPHS=$graphs \
             "$vlmhost" bench --shape "$shape" --device cuda --starts 0 --batches "$batches" --json $small

@@ -56,7 +56,9 @@ class Steps {
     bool is_step_stream(const void* stream) const { return stream == stream_; }
     /** Hears that an operation on `stream` has failed. While it was recorded that says little of the operation, so the
      * step counts as lost. */
-    void failed(const void* stream) noexcept { failed_ = failed_ || recording(stream); }
+    void failed(const void* stream) noexcept {
+        if (recording(stream)) failed_ = true;  // only the step's thread has this stream
+    }
     /** Ends the recording and launches what there is, for the step's thread: what it enqueues from now on is done as
      * always. @throws Error INTERNAL when what was recorded is lost. */
     void leave();
