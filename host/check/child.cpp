@@ -22,6 +22,7 @@ namespace vlm {
 namespace {
 
 constexpr size_t kMostOutput = 4096;
+std::string pass_note;  ///< Of the one check that runs in this process.
 using Clock = std::chrono::steady_clock;
 
 /** A descriptor that closes itself. */
@@ -63,7 +64,7 @@ void send(int fd, char letter, const std::string& text) {
     set_log_sink([](int, std::string_view, std::string_view) {});
     try {
         check();
-        send(verdict, 'p', "");
+        send(verdict, 'p', pass_note);
     } catch (const NotCheckable& reason) {
         send(verdict, 's', reason.what());
     } catch (const std::exception& error) {
@@ -98,6 +99,10 @@ std::string read_output(int fd) {
 }
 
 }  // namespace
+
+void note_pass(const std::string& note) {
+    pass_note = note;
+}
 
 Verdict run_in_child(const std::function<void()>& check, std::chrono::milliseconds limit) {
     int ends[2];

@@ -26,10 +26,13 @@ class NotCheckable : public std::runtime_error {
 struct Verdict {
     enum class Status { pass, fail, skip };
     Status status = Status::pass;
-    std::string message;  ///< Why it failed or was left out.
+    std::string message;  ///< Why it failed or was left out; of a pass, what it rests on, or nothing.
     std::string output;   ///< What the child wrote to standard output and error (the first 4 KB).
     double milliseconds = 0;
 };
+
+/** Inside a check: says what a pass rests on, as the message of the verdict. */
+void note_pass(const std::string& note);
 
 /** Forks, runs `check` in the child and waits at most `limit`. A normal return is a pass; RuleBroken and any other
  * exception, a signal, an early exit and running out of time are failures. The child's standard output and error are

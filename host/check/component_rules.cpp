@@ -2,7 +2,6 @@
  *  The life of a component of any kind: made from text, described, destroyed, and nothing else disturbed.
  */
 #include <fcntl.h>
-#include <malloc.h>
 #include <unistd.h>
 #include <vlm/backbone.h>
 #include <vlm/connector.h>
@@ -161,12 +160,6 @@ void structs_of_any_size(const CheckOptions& all_options) {
         if (component != nullptr) api->destroy(component);
     }
     (void)any;
-}
-
-/** Bytes that malloc has given out. */
-int64_t bytes_in_use() {
-    const auto info = mallinfo2();
-    return static_cast<int64_t>(info.uordblks + info.hblkhd);
 }
 
 int64_t resident_bytes() {

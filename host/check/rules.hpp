@@ -4,6 +4,7 @@
  */
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,15 @@ constexpr const char* kIsolationTitle = "works the same in a process of its own,
 CheckOptions isolated(const CheckOptions& options, const std::string& kind);
 
 class Trial;
+/** Calls that could have failed, by what was called. */
+using Tried = std::map<std::string, int>;
 /** Loads components over and over, each time with another call of a service failing, and runs those that load all the
- * same on `draw`, for which a sound one gives `bytes`. False when no call could fail. Throws RuleBroken. */
-bool fails_well_in_load(const CheckOptions& options, const std::function<std::unique_ptr<Trial>(const Subject&)>& make,
-                        uint64_t draw, const std::vector<char>& bytes);
+ * same on `draw`, for which a sound one gives `bytes`. Throws RuleBroken. */
+Tried fails_well_in_load(const CheckOptions& options, const std::function<std::unique_ptr<Trial>(const Subject&)>& make,
+                         uint64_t draw, const std::vector<char>& bytes);
+/** Runs `trial`, made with CheckOptions::watched, on the one of `draws` that calls `service` most, each time with
+ * another call failing. The number of these calls; 0: there was nothing to try. Throws RuleBroken. */
+int fails_well_with(HostService service, Trial& trial, const std::vector<uint64_t>& draws);
 
 /** Rules about the library, its entry, its identity and its tables. */
 std::vector<Rule> entry_rules();

@@ -177,8 +177,8 @@ void reports_sound_progress(const CheckOptions& options) {
     });
 }
 
-/** False when the plugin calls nothing that could fail. */
-bool fails_well_in_run(Trial& trial, const std::vector<Accepted>& inputs) {
+/** The number of calls that could fail. */
+int fails_well_in_run(Trial& trial, const std::vector<Accepted>& inputs) {
     Conditions conditions;
     const Accepted* most = nullptr;
     int calls = 0;
@@ -190,7 +190,7 @@ bool fails_well_in_run(Trial& trial, const std::vector<Accepted>& inputs) {
         if (counting.calls() > calls) most = &input;
         calls = std::max(calls, counting.calls());
     }
-    if (most == nullptr) return false;
+    if (most == nullptr) return 0;
     const auto& input = *most;
     // Few calls are all tried; of many, some from beginning to end.
     const int step = std::max(1, calls / kMostFaults);
@@ -205,18 +205,40 @@ bool fails_well_in_run(Trial& trial, const std::vector<Accepted>& inputs) {
     }
     must(trial.run(input.draw, {}).bytes == input.outcome.bytes,
          "gives another result after a call in which the compute service had failed");
-    return true;
+    return calls;
 }
 
 void survives_failing_services(const CheckOptions& options) {
-    for_each_trial(options, [&](const char* id, Trial& trial, const std::vector<Accepted>& inputs) {
+    CheckOptions watched = options;
+    watched.watched = true;
+    Tried tried = {{"the compute service", 0}, {"the weights", 0}};
+    for (const HostService service : kHostServices) tried[name_of(service)] = 0;
+    const auto list = [&](bool called) {
+        std::string text;
+        for (const auto& [name, calls] : tried)
+            if ((calls > 0) == called) text += (text.empty() ? "" : ", ") + name;
+        return text;
+    };
+    for_each_trial(watched, [&](const char* id, Trial& trial, const std::vector<Accepted>& inputs) {
         const auto kind =
             std::find_if(kKinds.begin(), kKinds.end(), [&](const Kind& k) { return std::string_view(k.id) == id; });
         const auto& input = inputs.front();
-        const bool in_load = fails_well_in_load(options, kind->make, input.draw, input.outcome.bytes);
-        if (!fails_well_in_run(trial, inputs) && !in_load)
-            throw NotCheckable("it calls no function of the compute service, and reads no tensor, that could fail");
+        int calls = 0;
+        const auto count = [&](const std::string& name, int more) {
+            tried[name] += more;
+            calls += more;
+        };
+        for (const auto& [name, more] : fails_well_in_load(watched, kind->make, input.draw, input.outcome.bytes))
+            count(name, more);
+        count("the compute service", fails_well_in_run(trial, inputs));
+        std::vector<uint64_t> draws;
+        for (const auto& accepted : inputs) draws.push_back(accepted.draw);
+        for (const HostService service : kHostServices) count(name_of(service), fails_well_with(service, trial, draws));
+        if (calls == 0) throw NotCheckable(std::string(id) + ": it calls no service of the host that could fail");
     });
+    const std::string never = list(false);
+    note_pass("failed on purpose: " + list(true) +
+              (never.empty() ? "" : "; not tried, because it did not call them: " + never));
 }
 
 /** A trial of `kind` in a process of its own; that it can be made here is known. */

@@ -4,6 +4,7 @@
 #include "host/check/subject.hpp"
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <vlm/weights.h>
 
 #include <algorithm>
@@ -54,7 +55,7 @@ vlm_host_info Subject::host() {
 const vlm_plugin& Subject::plugin() const {
     const vlm_plugin* plugin = nullptr;
     ReasonBuffer reason(512);
-    const vlm_status status = entry_(&host_info({}), &plugin, reason.data(), reason.size());
+    const vlm_status status = entry_(&options_.host(), &plugin, reason.data(), reason.size());
     must(status == VLM_STATUS_OK, std::string("refuses today's host (") + status_name(status) + "): " + reason.text());
     must(plugin != nullptr, "the entry succeeded but returned no description");
     must(plugin->struct_size >= offsetof(vlm_plugin, get_interface) + sizeof(plugin->get_interface) &&
@@ -103,6 +104,11 @@ Created create(const vlm_component_api& api, const std::string& config, const st
     must(made.status != VLM_STATUS_OK || made.component != nullptr, "create succeeded but made no component");
     must(made.status == VLM_STATUS_OK || made.component == nullptr, "create failed but left a component behind");
     return made;
+}
+
+int64_t bytes_in_use() {
+    const auto info = mallinfo2();
+    return static_cast<int64_t>(info.uordblks + info.hblkhd);
 }
 
 const vlm_weights& no_weights() {

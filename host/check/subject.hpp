@@ -16,6 +16,7 @@
 
 #include "host/check/child.hpp"
 #include "host/check/load_faults.hpp"
+#include "host/check/service_faults.hpp"
 #include "host/compute/device.hpp"
 #include "host/plugin/loader.hpp"
 
@@ -35,8 +36,10 @@ struct CheckOptions {
     std::shared_ptr<LoadFaults> load_faults;  ///< Set: what fails while a component is loaded.
     std::shared_ptr<const Plugin> isolated;  ///< Set: its tables are tried, in a process of its own, and not `library`.
 
-    /** The host as a component of this check is told of it. */
-    const vlm_host_info& host() const { return isolated ? isolated->host() : host_info({}); }
+    bool watched = false;  ///< Services of the host obey ServiceFaults.
+
+    /** The host as the plugin and its components are told of it. */
+    const vlm_host_info& host() const { return isolated ? isolated->host() : watched ? watched_host() : host_info({}); }
 };
 
 /** Throws RuleBroken with `message` unless `condition` holds. */
@@ -109,6 +112,9 @@ class MadeComponent {
     const vlm_component_api& api_;
     vlm_component* handle_ = nullptr;
 };
+
+/** Bytes that malloc has given out, of which a plugin gives back what it took. */
+int64_t bytes_in_use();
 
 /** A checkpoint without any tensor; isolated plugins take it too. */
 const vlm_weights& no_weights();

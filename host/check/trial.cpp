@@ -90,6 +90,7 @@ Outcome Trial::call(const std::string& input, const Conditions& conditions,
     Run run(conditions.compute != nullptr ? conditions.compute : device_->compute(), &listeners, nullptr,
             conditions.stream);
     vlm_run_context context = *run.context(VLM_ABI_VERSION);
+    ServiceFaults::attach(context);
     const auto begin = std::chrono::steady_clock::now();
     outcome.status = body(&context);
     outcome.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
@@ -128,8 +129,9 @@ LoadedComponent::LoadedComponent(const vlm_component_api& api, const std::string
     const vlm_status loaded =
         api.load(handle_, run.context(VLM_ABI_VERSION), faults != nullptr ? &faults->weights(weights) : &weights);
     device.end_run(run.context(VLM_ABI_VERSION));
-    if (loaded == VLM_STATUS_OK || loaded == VLM_STATUS_UNIMPLEMENTED) return;
     std::string message = reason_of(run, loaded);
+    // Without a word, UNIMPLEMENTED is "no weights"; with one, something that the plugin needs is not there.
+    if (loaded == VLM_STATUS_OK || (loaded == VLM_STATUS_UNIMPLEMENTED && message.empty())) return;
     if (faults != nullptr) faults->ended(loaded, message);
     api.destroy(std::exchange(handle_, nullptr));
     if (message.empty()) message = std::string(status_name(loaded)) + ", without a reason";

@@ -27,6 +27,7 @@ struct Received {
 
 vlm_status receive(void* sink, const char* json, uint64_t size) {
     auto& received = *static_cast<Received*>(sink);
+    if (ServiceFaults::fails(HostService::emit)) return VLM_STATUS_INTERNAL;
     ++received.calls;
     if (json != nullptr) received.json.assign(json, size);
     return json != nullptr ? VLM_STATUS_OK : VLM_STATUS_INVALID_ARGUMENT;

@@ -3,6 +3,7 @@
  */
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "host/check/checker.hpp"
@@ -115,12 +116,16 @@ int check_command(const Arguments& arguments) {
 
     size_t failed = 0;
     size_t skipped = 0;
+    std::map<std::string, std::string> told;  // message → the rule that it was printed for first
     const auto results = check_plugin(options, [&](const RuleResult& result) {
         failed += result.verdict.status == Verdict::Status::fail ? 1 : 0;
         skipped += result.verdict.status == Verdict::Status::skip ? 1 : 0;
         if (json) return;
         std::printf("%s  %s  %s\n", status_word(result.verdict.status), result.id.c_str(), result.title.c_str());
-        if (!result.verdict.message.empty()) std::printf("      %s\n", result.verdict.message.c_str());
+        // What keeps a file from being a plugin keeps it from every rule.
+        const auto& message = result.verdict.message;
+        const auto [first, is_new] = told.try_emplace(message, result.id);
+        if (!message.empty()) std::printf("      %s\n", (is_new ? message : "as " + first->second).c_str());
         std::fflush(stdout);
     });
     if (values->contains("junit")) {

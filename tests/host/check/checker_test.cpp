@@ -124,6 +124,12 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"encoder_silent", "VLM-P-22", "said nothing to the error sink"},
         Fault{"encoder_bad_progress", "VLM-P-23", "done"},
         Fault{"encoder_hides_failure", "VLM-P-24", "hides that the compute service failed"},
+        Fault{"encoder_hides_reducers", "VLM-P-24", "hides that the hooks failed"},
+        Fault{"connector_hides_tap", "VLM-P-24", "hides that the tap failed"},
+        Fault{"connector_hides_image", "VLM-P-24", "hides that the image service failed"},
+        Fault{"connector_trusts_host", "VLM-P-24", "crashed"},
+        Fault{"post_hides_emit", "VLM-P-24", "hides that emit failed"},
+        Fault{"post_leaks_on_failure", "VLM-P-24", "bytes are lost"},
         Fault{"load_hides_failure", "VLM-P-24", "compute service failed during load"},
         Fault{"connector_wrong_rows", "VLM-P-17", "were planned"},
         Fault{"connector_bad_layout", "VLM-P-17", "VLM-P-18"},
@@ -213,10 +219,38 @@ TEST(Checker, TakesTensorsOfACheckpointAwayOneByOne) {
 }
 
 TEST(Checker, ARuleThatFindsNothingToTryIsNoPass) {
-    const auto results = vlm::check_plugin(options_for("sound_post", {"VLM-P-24"}));
+    const auto results = vlm::check_plugin(options_for("sound_plugin", {"VLM-P-24"}));
     ASSERT_EQ(results.size(), 1u);
     EXPECT_EQ(results[0].verdict.status, Verdict::Status::skip);
     EXPECT_THAT(results[0].verdict.message, HasSubstr("could fail"));
+}
+
+TEST(Checker, SaysWhichServicesFailed) {
+    const auto results = vlm::check_plugin(options_for("sound_post", {"VLM-P-24"}));
+    ASSERT_EQ(results.size(), 1u);
+    EXPECT_EQ(results[0].verdict.status, Verdict::Status::pass);
+    EXPECT_THAT(results[0].verdict.message, testing::StartsWith("failed on purpose: emit; not tried"));
+    EXPECT_THAT(results[0].verdict.message, HasSubstr("the tap"));
+}
+
+TEST(Checker, ARefusalToLoadWithoutAServiceIsNoLoad) {
+    auto options = options_for("", {"VLM-P-24"});
+    options.library = std::string(VLM_PLUGIN_DIR) + "/libvlm_qformer.so";
+    options.checkpoint = std::string(VLM_GOLDEN_DIR) + "/instructblip";
+    if (!std::filesystem::exists(options.checkpoint)) GTEST_SKIP() << options.checkpoint << " is not there";
+    options.limit_ms = 60'000;
+    const auto results = vlm::check_plugin(options);
+    ASSERT_EQ(results.size(), 1u);
+    EXPECT_EQ(results[0].verdict.status, Verdict::Status::pass) << results[0].verdict.message;
+    EXPECT_THAT(results[0].verdict.message, HasSubstr("get_service, the compute service, the tap, the text service"));
+}
+
+TEST(Checker, HooksFailToo) {
+    const auto results = vlm::check_plugin(options_for("asking_encoder", {"VLM-P-24"}));
+    ASSERT_EQ(results.size(), 1u);
+    EXPECT_EQ(results[0].verdict.status, Verdict::Status::pass) << results[0].verdict.message;
+    EXPECT_THAT(results[0].verdict.message,
+                testing::StartsWith("failed on purpose: the compute service, the hooks; not tried"));
 }
 
 TEST(Checker, RefusesUnknownRulesAndMissingFiles) {
