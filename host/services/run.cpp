@@ -49,9 +49,14 @@ Run::Run(const vlm_compute* compute, const Listeners* listeners, const vlm_hooks
     if (listeners != nullptr && listeners->tap) {
         context_.tap = [](void* self, const char* name, const vlm_tensor* tensor) -> vlm_status {
             if (name == nullptr || tensor == nullptr) return VLM_STATUS_INVALID_ARGUMENT;
+            auto& run = *static_cast<Run*>(self);
             try {
-                static_cast<Run*>(self)->show(name, *tensor);
+                run.show(name, *tensor);
                 return VLM_STATUS_OK;
+            } catch (const std::exception& error) {
+                const std::string reason = std::string("'") + name + "' cannot be shown: " + error.what();
+                run.context_.error(&run, VLM_STATUS_INTERNAL, reason.c_str());
+                return VLM_STATUS_INTERNAL;
             } catch (...) {
                 return VLM_STATUS_INTERNAL;
             }

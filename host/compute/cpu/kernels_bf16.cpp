@@ -88,6 +88,11 @@ void gemm_bf16(const uint16_t* a, int64_t lda, const uint16_t* panel, int64_t de
                int64_t rows, bool accumulate, const uint16_t* ahead) {
     constexpr int kRows = Vec::kTileRows;
     if (rows <= kRows) return remaining_bf16<kRows, Fetch::stream>(a, lda, panel, depth, c, ldc, rows, accumulate);
+    if (rows < 2 * kRows) {
+        tile_bf16<kRows, Fetch::stream>(a, lda, panel, depth, c, ldc, accumulate, nullptr);
+        return remaining_bf16<kRows - 1, Fetch::nothing>(a + kRows * lda, lda, panel, depth, c + kRows * ldc, ldc,
+                                                         rows - kRows, accumulate);
+    }
     // The first two tiles fetch one half of the lines each: all at once would fill the queues to memory.
     for (int64_t first = 0; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc, first += 32) {
         if (ahead != nullptr && first <= 32) {

@@ -109,6 +109,12 @@ TEST(Run, PassesCancelProgressAndTapsOn) {
     EXPECT_EQ(context->tap(context->host, nullptr, &tensor), VLM_STATUS_INVALID_ARGUMENT);
     EXPECT_EQ(context->tap(context->host, "x", nullptr), VLM_STATUS_INVALID_ARGUMENT);
     EXPECT_EQ(context->tap(context->host, "throw", &tensor), VLM_STATUS_INTERNAL);
+    try {
+        run.check(VLM_STATUS_INTERNAL, "decode");
+        ADD_FAILURE();
+    } catch (const vlm::Error& error) {
+        EXPECT_THAT(error.what(), HasSubstr("'throw' cannot be shown: a listener fails"));
+    }
 }
 
 }  // namespace
