@@ -19,7 +19,7 @@ namespace {
 class Answering {
   public:
     Answering(const Pipeline& pipeline, const GenerationOptions& options, const Listeners& listeners, Trace& trace)
-        : pipeline_(pipeline), options_(options), run_(pipeline, listeners, &trace), trace_(trace) {}
+        : pipeline_(pipeline), options_(options), run_(pipeline, listeners, &trace) {}
 
     std::vector<Result> run(const std::vector<Request>& requests, const StreamCallback& stream) {
         std::vector<Result> results(requests.size());
@@ -46,13 +46,13 @@ class Answering {
                     if (requests[r].stream) return requests[r].stream(answer - first_of[r], text);
                     return !stream || stream(answer, text);
                 },
-                trace_);
+                run_.trace());
         else
             evaluate(sequences);
         read_again(requests, sequences, request_of);
         for (size_t i = 0; i < sequences.size(); ++i) collect(sequences[i], results[request_of[i]]);
         give_backbone_records(before, sequences, request_of, results);
-        const Trace::Scope scope(trace_, "post_process");
+        const Trace::Scope scope(run_.trace(), "post_process");
         for (size_t r = 0; r < requests.size(); ++r) {
             auto prompts = requests[r].texts;
             if (prompts.empty()) prompts.push_back(requests[r].prompt);
@@ -94,10 +94,10 @@ class Answering {
         }
         for (auto& result : results) {
             add_backbone_reductions(result.reduced_images, result.reductions);
-            trace_.count("tokens in", static_cast<double>(result.tokens.visual));
-            trace_.count("tokens merged", static_cast<double>(result.tokens.merged));
-            trace_.count("tokens pruned", static_cast<double>(result.tokens.pruned));
-            trace_.count("KV bytes", static_cast<double>(result.tokens.kv_bytes));
+            run_.trace().count("tokens in", static_cast<double>(result.tokens.visual));
+            run_.trace().count("tokens merged", static_cast<double>(result.tokens.merged));
+            run_.trace().count("tokens pruned", static_cast<double>(result.tokens.pruned));
+            run_.trace().count("KV bytes", static_cast<double>(result.tokens.kv_bytes));
         }
     }
 
@@ -173,7 +173,7 @@ class Answering {
 
     /** Backbones that do not generate: one pass, the output is the answer. */
     void evaluate(std::vector<Sequence>& sequences) {
-        const Trace::Scope scope(trace_, "prefill");
+        const Trace::Scope scope(run_.trace(), "prefill");
         std::vector<Backbone::Request> requests;
         std::vector<std::vector<const VisualTokens*>> images(sequences.size());
         for (size_t i = 0; i < sequences.size(); ++i) {
@@ -204,7 +204,6 @@ class Answering {
     const Pipeline& pipeline_;
     const GenerationOptions& options_;
     PipelineRun run_;
-    Trace& trace_;
     std::vector<PagePart> rows_;  ///< Of each sequence, when pages are cut into rows.
 };
 

@@ -206,10 +206,6 @@ void run_blocks(State& state, const Call& call) {
     });
 }
 
-int64_t round_up(int64_t value, int64_t step) {
-    return (value + step - 1) / step * step;
-}
-
 /** Elements between rows of bf16 activations: an odd number of cache lines. With the 4 KB that many models have, all
  * rows of a tile would meet in one set of the first-level cache, which has fewer ways than a tile has rows. */
 int64_t spread_stride(int64_t depth) {

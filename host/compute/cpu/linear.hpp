@@ -66,6 +66,11 @@ inline int64_t quant_bits(WeightType type) noexcept {
 using FinishBlock = std::function<void(int64_t row, int64_t count, int64_t panel, int64_t panels, const float* tile,
                                        int64_t ldc, int64_t up)>;
 
+/** The next multiple of `step`. */
+constexpr int64_t round_up(int64_t value, int64_t step) {
+    return (value + step - 1) / step * step;
+}
+
 /** Picks the kernel for weights of `type` on this instruction set. @throws Error UNIMPLEMENTED when there is none. */
 const LinearKernel& linear_kernel(WeightType type, Precision mode, const Kernels& kernels, int64_t rows);
 

@@ -27,10 +27,6 @@ constexpr int64_t kDepthBlock = 512;
 constexpr int64_t kExpandedRowBlock = 512;
 static_assert(kDepthBlock % kQuantDepth == 0);
 
-int64_t round_up(int64_t value, int64_t step) {
-    return (value + step - 1) / step * step;
-}
-
 /** Rounds 16 rows to bf16 and lays them out tile by tile; rows behind the end become zeros. */
 void pack_rows(const Kernels& kernels, const vlm_linear& layer, const Rows& x, int64_t row, int64_t rows,
                uint16_t* rounded, uint16_t* tiles) {

@@ -21,10 +21,6 @@ constexpr int64_t kPanels = 2;
 constexpr int64_t kDepthBlock = 512;
 static_assert(kDepthBlock % kWideGroup == 0);
 
-int64_t round_up(int64_t value, int64_t step) {
-    return (value + step - 1) / step * step;
-}
-
 }  // namespace
 
 bool takes_wide_groups(Precision mode, WeightType type, int64_t rows) {

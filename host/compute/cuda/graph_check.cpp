@@ -15,17 +15,6 @@ constexpr int64_t kRows = 24, kWidth = 64;
 /** No step of a model has so many rows. */
 constexpr int64_t kTrialStep = -1;
 
-RowLayout rows_at(void* data) {
-    RowLayout layout;
-    layout.data = static_cast<char*>(data);
-    layout.count = kRows;
-    layout.columns = kWidth;
-    layout.rows.dims = 1;
-    layout.rows.shape[0] = kRows;
-    layout.rows.stride[0] = kWidth;
-    return layout;
-}
-
 /** The work of one step: inputs and an argument of a kernel follow from `seed`. */
 void enqueue_step(State& state, const Queue& queue, uint64_t seed, void* out) {
     const uint32_t dtype = state.options.activation_dtype;
@@ -43,8 +32,8 @@ void enqueue_step(State& state, const Queue& queue, uint64_t seed, void* out) {
     p.weight = w.as<void>();
     p.y = y.as<void>();
     if (state.dense_works) state.multiply(queue, p);
-    launch_add(queue, dtype, rows_at(y.as<void>()), rows_at(x.as<void>()), static_cast<float>(seed),
-               rows_at(y.as<void>()));
+    launch_add(queue, dtype, rows_at(y.as<void>(), kRows, kWidth, kWidth), rows_at(x.as<void>(), kRows, kWidth, kWidth),
+               static_cast<float>(seed), rows_at(y.as<void>(), kRows, kWidth, kWidth));
     queue.runtime.copy(y.as<void>(), out, kRows * kWidth * (dtype == VLM_DTYPE_F32 ? 4 : 2), queue.stream);
 }
 

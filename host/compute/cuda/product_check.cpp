@@ -27,17 +27,6 @@ std::vector<float> spread(const std::vector<float>& numbers, int64_t columns, in
     return result;
 }
 
-RowLayout rows_at(void* data, int64_t rows, int64_t columns, int64_t stride) {
-    RowLayout layout;
-    layout.data = static_cast<char*>(data);
-    layout.count = rows;
-    layout.columns = columns;
-    layout.rows.dims = 1;
-    layout.rows.shape[0] = rows;
-    layout.rows.stride[0] = stride;
-    return layout;
-}
-
 /** One problem and its ways. */
 class Products {
   public:

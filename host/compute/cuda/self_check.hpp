@@ -37,6 +37,8 @@ void check_top_logits(State& state);
 
 /** `count` numbers of spread 1, always the same for the same seed. */
 std::vector<float> check_numbers(int64_t count, uint64_t seed);
+/** Rows at distance `stride`, in elements, from `data` on. */
+RowLayout rows_at(void* data, int64_t rows, int64_t columns, int64_t stride);
 /** Uploads numbers as f32 or bf16. */
 void put_numbers(State& state, const Queue& queue, const std::vector<float>& numbers, uint32_t dtype, void* target);
 /** Downloads `count` numbers of f32 or bf16, and leaves NaN in their place. */
