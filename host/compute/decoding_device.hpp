@@ -15,7 +15,7 @@ namespace vlm {
 /** Counters since the device was opened. */
 struct DecodingCounters {
     int64_t downloaded_bytes = 0;  ///< Copied from the device to the CPU.
-    int64_t graph_launches = 0;    ///< Steps of decoding that were launched as one graph.
+    int64_t graph_launches = 0;    ///< Steps of decoding that were launched as graphs, however many each.
     int64_t graph_builds = 0;      ///< Graphs made for that; the others were made by changing one of these.
 };
 

@@ -14,6 +14,8 @@ namespace {
 constexpr int64_t kRows = 24, kWidth = 64;
 /** No step of a model has so many rows. */
 constexpr int64_t kTrialStep = -1;
+/** More than the first graph of a step holds. */
+constexpr int64_t kOperations = 12;
 
 /** The work of one step: inputs and an argument of a kernel follow from `seed`. */
 void enqueue_step(State& state, const Queue& queue, uint64_t seed, void* out) {
@@ -32,6 +34,8 @@ void enqueue_step(State& state, const Queue& queue, uint64_t seed, void* out) {
     p.weight = w.as<void>();
     p.y = y.as<void>();
     if (state.dense_works) state.multiply(queue, p);
+    // A step may be several graphs.
+    for (int64_t i = 0; i < kOperations; ++i) state.steps.advance(queue.stream);
     launch_add(queue, dtype, rows_at(y.as<void>(), kRows, kWidth, kWidth), rows_at(x.as<void>(), kRows, kWidth, kWidth),
                static_cast<float>(seed), rows_at(y.as<void>(), kRows, kWidth, kWidth));
     queue.runtime.copy(y.as<void>(), out, kRows * kWidth * (dtype == VLM_DTYPE_F32 ? 4 : 2), queue.stream);

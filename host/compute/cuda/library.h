@@ -39,7 +39,7 @@ typedef struct vlm_cuda_counters {
     int64_t peak_bytes;       /**< Most scratch memory in use at once. */
     int64_t synchronizations; /**< How often the host has waited for the device. */
     int64_t downloaded_bytes; /**< Copied to the host. */
-    int64_t graph_launches;   /**< Steps that were launched as one graph. */
+    int64_t graph_launches;   /**< Steps that were launched as graphs. */
     int64_t graph_builds;     /**< Graphs made for that. */
 } vlm_cuda_counters;
 

@@ -180,7 +180,9 @@ bool State::multiply(const Queue& queue, const DenseProduct& product) {
 }
 
 Queue State::ahead_of(const Queue& queue) {
-    return steps.recording(queue.stream) ? Queue{*runtime_, runtime_->stream()} : queue;
+    if (!steps.recording(queue.stream)) return queue;
+    steps.ahead();
+    return {*runtime_, runtime_->stream()};
 }
 
 void State::wait_with(const Queue& queue, const std::function<void()>& wait) {

@@ -198,6 +198,7 @@ vlm_status guarded(const vlm_compute* self, const vlm_run_context* run, const ch
     try {
         state = &state_of(self);
         const Queue queue = kBesidePending ? state->queue_beside_pending(run) : state->queue(run);
+        if constexpr (!kBesidePending) state->steps.advance(queue.stream);
         fn(*state, queue);
         if (run == nullptr || run->stream == nullptr) {
             state->pending_of(queue).flush(*state);

@@ -18,6 +18,8 @@ constexpr int64_t kPinnedBytes = int64_t{4} << 20;
 constexpr int64_t kSlack = 2, kLeastArena = int64_t{1} << 20;
 /** Steps that run as always after one that had to be left: such a model or option has to wait inside its steps. */
 constexpr int64_t kPause = 63;
+/** Operations of the first graph of a step, and of its longest; those between double. A layer has about seven. */
+constexpr int64_t kFirstOperations = 6, kMostOperations = 48;
 /** Numbers of rows that are remembered. */
 constexpr size_t kMostShapes = 32;
 
@@ -45,7 +47,7 @@ void Steps::free_arena() noexcept {
 
 void Steps::forget_shapes() noexcept {
     for (auto& [rows, shape] : shapes_)
-        if (shape.executable != nullptr) state_.runtime().free_executable(shape.executable);
+        for (void* executable : shape.executables) state_.runtime().free_executable(executable);
     shapes_.clear();
 }
 
@@ -105,7 +107,10 @@ bool Steps::prepare() {
         return false;
     }
     if (!ensure_arena()) return false;
-    pinned_used_ = 0;
+    pinned_used_ = operations_ = 0;
+    graphs_ = 0;
+    wanted_operations_ = kFirstOperations;
+    behind_usual_ = true;
     state_.runtime().bind();
     state_.pending.flush(state_);
     if (state_.runtime().begin_capture(stream_)) return true;
@@ -131,7 +136,7 @@ bool Steps::ensure_arena() {
 void Steps::leave() {
     if (!recording_) return;
     pause_ = kPause;
-    if (!launch_recorded()) throw Error(VLM_STATUS_INTERNAL, "the step cannot be launched as a CUDA graph: " + lost_);
+    if (!launch_recorded()) throw lost_step();
 }
 
 void Steps::leave_mine() noexcept {
@@ -149,16 +154,39 @@ void Steps::flush_pending() noexcept {
     }
 }
 
-bool Steps::make_executable(void* graph) noexcept {
+void Steps::advance(const void* stream) {
+    if (!recording(stream) || ++operations_ <= wanted_operations_) return;
+    if (!launch_recorded()) throw lost_step();
+    operations_ = 1;
+    wanted_operations_ = std::min(2 * wanted_operations_, kMostOperations);
+    // Where no other recording begins the rest is done as always.
+    recording_ = state_.runtime().begin_capture(stream_);
+}
+
+Error Steps::lost_step() const {
+    return Error(VLM_STATUS_INTERNAL, "the step cannot be launched as a CUDA graph: " + lost_);
+}
+
+void* Steps::make_executable(void* graph) noexcept {
     Runtime& runtime = state_.runtime();
-    Shape& shape = shapes_[rows_];
-    if (shape.executable != nullptr && runtime.update(shape.executable, graph)) return true;
+    std::vector<void*>& executables = shapes_[rows_].executables;
+    const bool again = graphs_ < executables.size();
+    if (again && runtime.update(executables[graphs_], graph)) return executables[graphs_];
     void* fresh = runtime.instantiate(graph);
-    if (fresh == nullptr) return false;
-    if (shape.executable != nullptr) runtime.free_executable(shape.executable);
-    shape.executable = fresh;
+    if (fresh == nullptr) return nullptr;
     ++graph_builds_;
-    return true;
+    if (again) {
+        runtime.free_executable(executables[graphs_]);
+        executables[graphs_] = fresh;
+        return fresh;
+    }
+    try {
+        executables.push_back(fresh);
+        return fresh;
+    } catch (...) {
+        runtime.free_executable(fresh);
+        return nullptr;
+    }
 }
 
 bool Steps::launch_recorded() noexcept {
@@ -166,13 +194,14 @@ bool Steps::launch_recorded() noexcept {
     Runtime& runtime = state_.runtime();
     void* graph = runtime.end_capture(stream_);
     const char* reason = nullptr;
+    void* executable = nullptr;
     if (failed_) {
         reason = "an operation failed while it was recorded";
     } else if (graph == nullptr) {
         reason = "an operation cannot be recorded";
-    } else if (!make_executable(graph)) {
+    } else if ((executable = make_executable(graph)) == nullptr) {
         reason = "the driver makes no executable graph of what was recorded";
-    } else if (!runtime.order(runtime.stream(), stream_) || !runtime.launch(shapes_[rows_].executable, stream_)) {
+    } else if ((behind_usual_ && !runtime.order(runtime.stream(), stream_)) || !runtime.launch(executable, stream_)) {
         reason = "the driver does not launch the graph";
     }
     if (graph != nullptr) runtime.free_graph(graph);
@@ -180,7 +209,9 @@ bool Steps::launch_recorded() noexcept {
         lost_ = reason;
         return false;
     }
-    ++graph_launches_;
+    behind_usual_ = false;
+    ++graphs_;
+    if (!launched_now_) ++graph_launches_;
     launched_now_ = true;
     return true;
 }

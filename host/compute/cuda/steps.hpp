@@ -4,6 +4,8 @@
  *  A step is hundreds of small kernels, and launching them one by one can take longer than the GPU needs for them. So
  * the operations of a step are recorded from a stream of their own, and what has been recorded is launched at once:
  * with the executable graph of an earlier step of as many rows where the driver can change it, else with a new one.
+ * Recording takes time too, and a GPU that waits until all of a step is recorded idles all the while: so a step is
+ * several graphs, a short one first, and the GPU works on one while the next is recorded.
  *
  *  What is recorded happens later than what is not, and that decides everything here. Memory: scratch comes from an
  * arena that belongs to steps, and nothing that anybody gives back meanwhile is really given back before the step is
@@ -23,6 +25,7 @@
 #include <thread>
 #include <vector>
 
+#include "host/base/error.hpp"
 #include "host/compute/cuda/arena.hpp"
 #include "host/compute/cuda/pending_decodes.hpp"
 #include "host/compute/cuda/queue.hpp"
@@ -66,6 +69,12 @@ class Steps {
      * lost shows at end(). */
     void leave_mine() noexcept;
 
+    /** Hears that an operation begins on `stream`. When enough of them are recorded they are launched as a graph, and a
+     * new one is begun. @throws Error INTERNAL when what was recorded is lost. */
+    void advance(const void* stream);
+    /** Hears that something was enqueued on the usual stream that the recorded work needs. */
+    void ahead() { behind_usual_ = true; }
+
     /** Scratch for recorded work; NULL when the arena has no room. */
     void* take(int64_t bytes);
     /** Takes memory back when it is the arena's, or when it has to live until the step is over; else false. */
@@ -89,8 +98,8 @@ class Steps {
   private:
     /** What is kept per number of rows. */
     struct Shape {
-        bool known = false;  ///< A step of so many rows has run.
-        void* executable = nullptr;
+        bool known = false;              ///< A step of so many rows has run.
+        std::vector<void*> executables;  ///< Of the graphs of a step, in their order.
     };
     /** Whether this step is to be recorded, and everything for it is ready. */
     bool prepare();
@@ -102,7 +111,9 @@ class Steps {
     bool ensure_arena();
     /** Ends the recording and launches; false, with a reason in `lost_`, when what was recorded is lost. */
     bool launch_recorded() noexcept;
-    bool make_executable(void* graph) noexcept;
+    Error lost_step() const;
+    /** The executable graph that does what `graph` does, or NULL. */
+    void* make_executable(void* graph) noexcept;
 
     State& state_;
     void* const stream_;
@@ -115,6 +126,9 @@ class Steps {
     bool launched_now_ = false, failed_ = false;
     std::string lost_;
     int64_t rows_ = 0;
+    int64_t operations_ = 0, wanted_operations_ = 0;  ///< In the graph being recorded.
+    size_t graphs_ = 0;                               ///< Of this step so far.
+    bool behind_usual_ = false;                       ///< The next graph has to wait for what the usual stream has now.
     std::map<int64_t, Shape> shapes_;
     int64_t pause_ = 0;  ///< Steps that are not recorded, after one that had to be left.
     char* pinned_ = nullptr;
