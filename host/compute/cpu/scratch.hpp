@@ -1,13 +1,17 @@
 /** @file scratch.hpp
- *  Scratch memory of the runs. A transformer asks for the same few sizes in every layer, so freed blocks are kept and
- * handed out again: after the first layer no call reaches the system, and pages stay mapped. The limit counts what is
- * in use; kept blocks are given back to the system before a limit would be passed.
+ *  Scratch memory of the runs. A transformer asks for the same few sizes in every layer, so freed ranges are kept,
+ * joined with their neighbours, and handed out again: after the first layer no call reaches the system, and pages stay
+ * mapped. Blocks are cut from large segments, because blocks of their own cannot serve any other size: a layer's sizes
+ * together are more than what it needs at one time, and so either memory or page faults would grow. The limit counts
+ * what is in use; segments that nothing is in are given back to the system before a limit would be passed.
  */
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
+#include <utility>
 
 namespace vlm::cpu {
 
@@ -28,14 +32,25 @@ class Scratch {
     int64_t in_use() const;
     int64_t peak() const;
     void reset_peak();
+    /** Bytes of all segments. */
+    int64_t held() const;
 
   private:
-    void trim(int64_t allowed_cache) noexcept;
+    /** A free range: where, and its bytes. */
+    using Ranges = std::map<std::byte*, int64_t>;
+
+    std::byte* cut(int64_t wanted);
+    void add_segment(int64_t wanted);
+    void keep_range(std::byte* at, int64_t bytes);
+    void drop_range(Ranges::iterator range) noexcept;
+    void release_segments(int64_t smaller_than, int64_t allowed) noexcept;
 
     const int64_t limit_;
     mutable std::mutex mutex_;
-    std::multimap<int64_t, void*> cached_;
-    int64_t cached_bytes_ = 0, in_use_ = 0, peak_ = 0;
+    std::map<std::byte*, int64_t> segments_;
+    Ranges free_;
+    std::set<std::pair<int64_t, std::byte*>> free_by_size_;
+    int64_t held_ = 0, in_use_ = 0, peak_ = 0;
 };
 
 /** A block for the time of one operation. */
