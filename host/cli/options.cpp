@@ -56,7 +56,7 @@ po::options_description pipeline_options() {
         "folder that it names");
     add("device", po::value<std::string>(), "cpu, cuda or cuda:N, for all stages");
     add("dtype", po::value<std::string>(), "f32 (reference numbers), bf16, or auto");
-    add("weights", po::value<std::string>(), "f32, f16, bf16, int8, int4 or auto");
+    add("weights", po::value<std::string>(), "f32, f16, bf16, int8, int4, fp8 (GPUs that have it) or auto");
     add("weights-of", po::value<std::vector<std::string>>()->composing(),
         "PATTERN=TYPE: layers that are stored otherwise, such as 'backbone/layers.0.*=int8'; repeat");
     add("kv", po::value<std::string>(), "cached keys and values: f32, bf16, f16, int8 or auto");

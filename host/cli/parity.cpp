@@ -37,7 +37,8 @@ int parity_command(const Arguments& arguments) {
     add("folder", po::value<std::vector<std::string>>()->composing(), "reference folder (also without --folder)");
     add("device", po::value<std::string>()->default_value("cpu"), "cpu, cuda or cuda:N");
     add("dtype", po::value<std::string>()->default_value("f32"), "f32 or bf16 (bf16 only reports, see --tolerance)");
-    add("weights", po::value<std::string>()->default_value("auto"), "f32, f16, bf16, int8, int4 or auto");
+    add("weights", po::value<std::string>()->default_value("auto"),
+        "f32, f16, bf16, int8, int4, fp8 (GPUs that have it) or auto");
     add("threads", po::value<int64_t>()->default_value(0), "CPU threads; 0: one per core");
     add("tolerance", po::value<double>()->default_value(2e-4), "absolute tolerance");
     add("plugin-path", po::value<std::vector<std::string>>()->composing(), "folder or library to look in first");

@@ -110,7 +110,7 @@ struct LayerLoss {
 std::vector<LayerLoss> layer_losses(const Quality& quality, const std::vector<PackedLayer>& layers) {
     std::vector<LayerLoss> losses;
     for (const auto& layer : layers) {
-        if (layer.type != "int8" && layer.type != "int4") continue;
+        if (layer.type != "int8" && layer.type != "int4" && layer.type != "fp8") continue;
         Manifest manifest = quality.manifest();
         manifest.dtype = manifest.weights = "f32";
         manifest.weight_rules = {{layer.name, layer.type}};

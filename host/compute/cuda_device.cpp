@@ -131,10 +131,11 @@ class CudaDevice final : public DecodingDevice {
 double weight_bytes_of(const DeviceOptions& options) {
     const std::string dtype = options.dtype == "auto" ? "bf16" : options.dtype;
     const std::string& type = options.weights == "auto" ? dtype : options.weights;
-    constexpr double kGroup = 32;
+    constexpr double kGroup = 32, kFewInputs = 1024;  // of an output, which has one scale in fp8
     if (type == "f32") return 4;
     if (type == "int8") return 1 + 1 / kGroup;
     if (type == "int4") return 0.5 + 2 / kGroup;
+    if (type == "fp8") return 1 + 4 / kFewInputs;
     return 2;
 }
 

@@ -19,7 +19,7 @@ class PackedCache;
 /** How a device computes; see the manifest's `dtype`, `weights`, `kv` and `threads`. */
 struct DeviceOptions {
     std::string dtype = "auto";    ///< "f32" (parity), "bf16", "auto": bf16 where the hardware has it.
-    std::string weights = "auto";  ///< "f32", "f16", "bf16", "int8", "int4", "auto": as dtype.
+    std::string weights = "auto";  ///< "f32", "f16", "bf16", "int8", "int4", "fp8" (GPUs), "auto": as dtype.
     int threads = 0;               ///< CPU threads; 0: one per core.
     std::string kv = "auto";       ///< Cached keys and values: "f32", "bf16", "f16", "int8", "auto": as dtype.
     std::vector<WeightRule> weight_rules = {};  ///< Layers that are stored otherwise.

@@ -11,14 +11,14 @@
 namespace vlm {
 
 WeightRule parse_weight_rule(const std::string& text) {
-    static constexpr std::array<std::string_view, 5> types = {"f32", "f16", "bf16", "int8", "int4"};
+    static constexpr std::array<std::string_view, 6> types = {"f32", "f16", "bf16", "int8", "int4", "fp8"};
     const size_t at = text.rfind('=');
     if (at == std::string::npos || at == 0)
         throw invalid_argument("weights_of \"" + text + "\": expected PATTERN=TYPE, such as backbone/layers.0.*=int8");
     WeightRule rule{text.substr(0, at), text.substr(at + 1)};
     if (std::find(types.begin(), types.end(), rule.type) == types.end())
         throw invalid_argument("weights_of \"" + text + "\": type \"" + rule.type +
-                               "\" is unknown; known are f32, f16, bf16, int8, int4");
+                               "\" is unknown; known are f32, f16, bf16, int8, int4, fp8");
     return rule;
 }
 

@@ -15,7 +15,7 @@ namespace vlm {
 /** One rule of the manifest's `weights_of` or of `--weights-of`. */
 struct WeightRule {
     std::string pattern;  ///< `*` stands for any text, also none; anything else for itself.
-    std::string type;     ///< "f32", "f16", "bf16", "int8" or "int4".
+    std::string type;     ///< "f32", "f16", "bf16", "int8", "int4" or "fp8".
 };
 
 /** Reads `PATTERN=TYPE`. @throws Error INVALID_ARGUMENT when there is no pattern or the type is unknown. */

@@ -22,7 +22,7 @@ struct DryDevice::Table {
     double element_bytes = 2;
     double cache_element_bytes = 2;
     double packed_bytes = 0;
-    bool four_bits = false;
+    bool four_bits = false, fp8 = false;
     std::string stage;  ///< That loads its weights.
     std::map<std::string, double> stage_weights;
     mutable std::mutex mutex;
@@ -92,11 +92,12 @@ struct DryLinear {
     double bytes = 0;
 };
 
-/** 4 bits are for the backbone without its output layer. */
+/** 4 bits are for the backbone without its output layer, and fp8 for all but that. */
 double stored_element(const Table& table, uint32_t flags) {
     const bool keep = (flags & VLM_LINEAR_KEEP_PRECISION) != 0;
     const bool other_stage = !table.stage.empty() && table.stage != "backbone";
-    return table.four_bits && (keep || other_stage) ? weight_element_bytes("int8") : table.element_bytes;
+    const bool finer = (table.four_bits && (keep || other_stage)) || (table.fp8 && keep);
+    return finer ? weight_element_bytes("int8") : table.element_bytes;
 }
 
 vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm_linear** linear) {
@@ -247,7 +248,8 @@ double weight_element_bytes(const std::string& weights) {
     if (weights == "bf16" || weights == "f16" || weights == "auto" || weights.empty()) return 2;
     if (weights == "int8") return 8.25 / 8;
     if (weights == "int4") return 4.5 / 8;
-    throw invalid_argument("weights '" + weights + "' are none; known: f32, f16, bf16, int8, int4, auto");
+    if (weights == "fp8") return 1 + 4.0 / 1024;
+    throw invalid_argument("weights '" + weights + "' are none; known: f32, f16, bf16, int8, int4, fp8, auto");
 }
 
 DryDevice::DryDevice(const std::string& dtype, const std::string& weights)
@@ -257,6 +259,7 @@ DryDevice::DryDevice(const std::string& dtype, const std::string& weights)
     t = *cpu_.table();
     table_->element_bytes = estimate::weight_element_bytes(weights == "auto" && wide ? "f32" : weights);
     table_->four_bits = weights == "int4";
+    table_->fp8 = weights == "fp8";
     table_->cache_element_bytes = wide ? 4 : 2;
     t.keep = keep;
     t.release = release;

@@ -28,7 +28,7 @@ struct Work {
 };
 
 /** Bytes of one element of a packed weight: "f32" 4, "bf16" 2, "int8" 8.25 bits, "int4" 4.5 bits (with the scales of
- * their groups); "auto" and "f16": 2.
+ * their groups), "fp8" 1 and a scale for 1024 inputs; "auto" and "f16": 2.
  *  @throws Error INVALID_ARGUMENT for another name. */
 double weight_element_bytes(const std::string& weights);
 

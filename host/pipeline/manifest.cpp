@@ -196,7 +196,7 @@ Manifest read(json::Value root, const std::filesystem::path& base) {
     manifest.device = root.get_or("device", "cpu");
     if (const auto v = root.find_set("dtype")) manifest.dtype = v->as_one_of({"auto", "f32", "bf16"});
     if (const auto v = root.find_set("weights"))
-        manifest.weights = v->as_one_of({"auto", "f32", "f16", "bf16", "int8", "int4"});
+        manifest.weights = v->as_one_of({"auto", "f32", "f16", "bf16", "int8", "int4", "fp8"});
     if (const auto v = root.find_set("kv")) manifest.kv = v->as_one_of({"auto", "f32", "bf16", "f16", "int8"});
     if (const auto v = root.find_set("weights_of"))
         for (const auto& rule : v->as_strings()) manifest.weight_rules.push_back(read_rule(*v, rule));

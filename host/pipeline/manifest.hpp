@@ -93,7 +93,7 @@ struct Manifest {
     std::string recipe;                          ///< Recipe name, or empty: by model_type.
     std::string device = "cpu";                  ///< Of stages that have none of their own.
     std::string dtype = "auto";                  ///< "f32", "bf16" or "auto".
-    std::string weights = "auto";                ///< "f32", "f16", "bf16", "int8", "int4" or "auto": as dtype.
+    std::string weights = "auto";                ///< "f32", "f16", "bf16", "int8", "int4", "fp8" or "auto": as dtype.
     std::string kv = "auto";                     ///< "f32", "bf16", "f16", "int8" or "auto": as dtype.
     std::vector<WeightRule> weight_rules;        ///< Layers that are stored otherwise; the first that fits.
     int64_t threads = 0;                         ///< 0: one per core; at most kMostThreads.

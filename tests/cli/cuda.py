@@ -54,6 +54,21 @@ for weights in ("auto", "int8", "int4"):
     assert texts[0] and texts[0] == texts[1], (weights, texts)
     print("weights", weights, "on the emulated GPU:", texts[1])
 
+# In fp8 the model keeps its predictions: prefills with activations in fp8, decoding with exact ones, all else in bf16.
+rows = [argument for path in sorted(row.parent.glob("*.png"))[:4] for argument in ("--image", path)]
+done = subprocess.run([vlmhost, "quality", "--manifest", manifest, *map(str, rows), "--device", "cuda", "--weights", "fp8", "--json",
+                       "--min-agreement", "97"], capture_output=True, text=True, timeout=600,
+                      env={**os.environ, "VLM_CUDA_LIBRARY": str(emulated)})
+assert done.returncode == 0, done.stdout + done.stderr
+report = json.loads(done.stdout)
+assert report["positions"] > 20 and 0 < report["kl_mean"] < 0.01, report
+assert report["weight_bytes"] < 0.4 * report["reference_weight_bytes"], report
+print("fp8 on the emulated GPU: agreement %.4f of %d positions, KL mean %.1e, max %.1e" %
+      (report["agreement"], report["positions"], report["kl_mean"], report["kl_max"]))
+for arguments, words in ((("--device", "cpu", "--weights", "fp8"), ("fp8", "8.9", "int8")),
+                         (("--device", "cpu", "--weights-of", "backbone/*=fp8", "--packed-cache", "off"), ("weights_of", "backbone/", "int8"))):
+    refused(run(*arguments), *words)
+
 # Stages apart: the manifest names their devices, the plan shows them with each device's part, --device overrides them.
 with tempfile.TemporaryDirectory() as folder:
     apart = pathlib.Path(folder) / "apart.json"

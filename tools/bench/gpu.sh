@@ -33,6 +33,7 @@ if [ "$emulated" = 1 ]; then
     export VLM_CUDA_ATTENTION=reference
     batches=1,2
     small="--context 64 --decode-steps 4"
+    fp8=fp8
     peers="--torch-device cpu --context 64"
 elif ! command -v nvidia-smi >/dev/null || ! nvidia-smi >"$out/nvidia-smi.txt" 2>&1; then
     echo "this machine has no NVIDIA GPU or no driver: nothing of this can run (EMULATED=1 tries the script itself)" >&2
@@ -43,6 +44,8 @@ else
     tests="ctest --test-dir $build -L gpu --output-on-failure"
     batches=1,8,64
     small=
+    # Ada and later; older GPUs refuse it.
+    fp8=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | awk 'NR == 1 && $1 >= 8.9 { print "fp8" }')
     peers=
 fi
 {
@@ -94,8 +97,14 @@ elif command -v compute-sanitizer >/dev/null; then
 else
     echo "| sanitizer | NOT RUN: no compute-sanitizer | | |" >>"$report"
 fi
+[ -n "$fp8" ] || echo "| fp8 | NOT RUN: the GPU has none | | |" >>"$report"
+# What quantised weights do to the shipped model's answers.
+for weights in int8 $fp8; do
+    step "quality-$weights" "$vlmhost" quality --manifest samples/medical/medical.json --image samples/medical/prescription.png --device cuda \
+        --weights "$weights" --min-agreement 97
+done
 for shape in $shapes; do
-    for weights in auto int8 int4; do
+    for weights in auto int8 int4 $fp8; do
         step "bench-$shape-$weights" "$vlmhost" bench --shape "$shape" --device cuda --weights "$weights" --starts 0 --batches "$batches" --json $small
     done
     # Steps as CUDA graphs, refused when those do not work here, beside steps launched one operation at a time.

@@ -23,9 +23,7 @@ constexpr std::array<const char*, static_cast<size_t>(Op::count)> kOpNames = {
 
 WeightType parse_weights(const std::string& text, Precision mode) {
     if (text == "auto") return mode == Precision::f32 ? WeightType::f32 : WeightType::bf16;
-    if (const auto type = weight_type_of(text)) return *type;
-    throw invalid_argument("weights \"" + text +
-                           "\" is unknown on the CPU; known are auto, f32, f16, bf16, int8, int4");
+    return expect_weight_type(text, "weights");
 }
 
 KvType parse_kv(const std::string& text) {
@@ -60,6 +58,16 @@ std::optional<WeightType> weight_type_of(const std::string& name) noexcept {
          {WeightType::f32, WeightType::f16, WeightType::bf16, WeightType::int8, WeightType::int4})
         if (name == weight_type_name(type)) return type;
     return std::nullopt;
+}
+
+WeightType expect_weight_type(const std::string& name, const std::string& what) {
+    if (const auto type = weight_type_of(name)) return *type;
+    if (name == "fp8")
+        throw invalid_argument(what +
+                               " \"fp8\" is for GPUs with compute capability 8.9 or later, the CPU has no products in "
+                               "fp8; use \"int8\", which takes as much memory, or a device \"cuda\"");
+    throw invalid_argument(what + " \"" + name +
+                           "\" is unknown on the CPU; known are auto, f32, f16, bf16, int8, int4");
 }
 
 const char* op_name(Op op) noexcept {

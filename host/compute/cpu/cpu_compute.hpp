@@ -31,6 +31,9 @@ enum class WeightType { f32, f16, bf16, int8, int4 };
 const char* weight_type_name(WeightType type) noexcept;
 /** The type of such a name; nullopt when it is none. */
 std::optional<WeightType> weight_type_of(const std::string& name) noexcept;
+/** The type of that name. @param what  The setting, for messages.
+ * @throws Error INVALID_ARGUMENT when it is none of the CPU's. */
+WeightType expect_weight_type(const std::string& name, const std::string& what);
 
 /** How cached keys and values are stored; `automatic` is f32 in f32 mode and bf16 in bf16 mode. f16 is multiplied in
  * f32 (ten bits of mantissa are what it is for), int8 in the mode's precision, with one scale per token and head. */

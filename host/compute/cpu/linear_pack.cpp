@@ -207,7 +207,7 @@ void pack_bias(vlm_linear& layer, const std::vector<Part>& parts) {
 WeightType stored_type(const State& state, const std::string& name, uint32_t flags) {
     const CpuOptions& options = state.options;
     if (const std::string* type = find_weight_type(options.rules, name))
-        if (const auto known = weight_type_of(*type)) return *known;
+        return expect_weight_type(*type, "weights_of, for " + name + ":");
     const bool keep = (flags & VLM_LINEAR_KEEP_PRECISION) != 0;
     const bool other_stage = !state.stage.name.empty() && state.stage.name != "backbone";
     if (options.weights == WeightType::int4 && (keep || other_stage)) return WeightType::int8;

@@ -2,13 +2,13 @@
 # nvcc is found), on (fail without) or off.
 set(VLM_CUDA auto CACHE STRING "Build the CUDA compute library: auto, on or off")
 set_property(CACHE VLM_CUDA PROPERTY STRINGS auto on off)
-set(VLM_CUDA_COMMON_SOURCES arena attention_check attention_ops element_ops fuse_epilogue graph_check heuristic_cache kv_cache library linear_ops linear_pack memory pending_decodes product_check
+set(VLM_CUDA_COMMON_SOURCES arena attention_check attention_ops element_ops fp8_products fuse_epilogue graph_check heuristic_cache kv_cache library linear_ops linear_pack memory pending_decodes product_check
                             row_ops self_check state steps token_ops top_logits_ops view driver_errors)
 list(TRANSFORM VLM_CUDA_COMMON_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/host/compute/cuda/\\1.cpp")
 # What it shares with the host.
 list(APPEND VLM_CUDA_COMMON_SOURCES ${CMAKE_SOURCE_DIR}/host/base/tensor.cpp ${CMAKE_SOURCE_DIR}/host/compute/cpu/view.cpp
      ${CMAKE_SOURCE_DIR}/host/compute/taps.cpp ${CMAKE_SOURCE_DIR}/host/compute/weight_policy.cpp)
-set(VLM_CUDA_KERNEL_SOURCES rows elements tokens dense few_rows quantise attention attention_tiles attention_decode top_logits)
+set(VLM_CUDA_KERNEL_SOURCES rows elements tokens dense few_rows fp8 quantise attention attention_tiles attention_decode top_logits)
 list(TRANSFORM VLM_CUDA_KERNEL_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/host/compute/cuda/\\1.cu")
 
 string(TOLOWER "${VLM_CUDA}" vlm_cuda_wish)

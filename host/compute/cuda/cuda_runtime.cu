@@ -182,6 +182,7 @@ class Gpu final : public Runtime {
         return std::string(properties_.name) + ", sm_" + std::to_string(properties_.major) +
                std::to_string(properties_.minor) + ", " + memory;
     }
+    int compute_capability() const override { return 10 * properties_.major + properties_.minor; }
     void bind() override { check(cudaSetDevice(ordinal_), "choosing the GPU"); }
     void* stream() override { return stream_; }
     MemoryInfo memory() override {

@@ -14,10 +14,14 @@ template <class T>
 struct Finish {
     RowLayout sums, y;
     LinearEpilogue e;
+    SumScales scales;
+    VLM_HD float sum(int64_t r, int64_t column) const {
+        const float bare = to_float(sums.row<T>(r)[column]);
+        return scales.rows != nullptr ? bare * scales.columns[column] * scales.rows[r] : bare;
+    }
     VLM_HD void operator()(int64_t i) const {
         const int64_t r = i / e.outputs, o = i % e.outputs;
-        const T* row = sums.row<T>(r);
-        finish<T>(e, r, o, to_float(row[o]), e.gated ? to_float(row[o + e.outputs]) : 0.0f, y);
+        finish<T>(e, r, o, sum(r, o), e.gated ? sum(r, o + e.outputs) : 0.0f, y);
     }
 };
 
@@ -37,12 +41,12 @@ struct Product {
 }  // namespace
 
 void launch_epilogue(const Queue& queue, uint32_t dtype, const RowLayout& sums, const LinearEpilogue& epilogue,
-                     const RowLayout& y) {
+                     const RowLayout& y, const SumScales& scales) {
     const int64_t count = sums.count * epilogue.outputs;
     if (dtype == VLM_DTYPE_BF16) {
-        launch_items(queue, "linear", count, Finish<Bf16>{sums, y, epilogue});
+        launch_items(queue, "linear", count, Finish<Bf16>{sums, y, epilogue, scales});
     } else {
-        launch_items(queue, "linear", count, Finish<float>{sums, y, epilogue});
+        launch_items(queue, "linear", count, Finish<float>{sums, y, epilogue, scales});
     }
 }
 

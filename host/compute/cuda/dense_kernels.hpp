@@ -27,17 +27,34 @@ inline constexpr int64_t kFewRows = 8;
 void launch_few_rows(const Queue& queue, uint32_t dtype, const RowLayout& x, const WeightMatrix& weight,
                      const LinearEpilogue& epilogue, const RowLayout& y);
 
-/** Quantises `rows` outputs of `weights` `[rows, in]` into `matrix` (4 or 8 bits); a weight that is no number or beyond
- * kQuantLimit sets the fault. */
+/** Where rows of codes in e4m3 go. */
+struct E4m3Rows {
+    uint8_t* codes;  ///< `[rows, stride]`.
+    float* scales;   ///< `[rows]`.
+    int64_t stride;  ///< A multiple of 16.
+};
+/** Rows of `x` (f32 or bf16) to codes in e4m3, their largest numbers to 448; zeros behind their ends, and in the rows
+ * from `x.count` to `rows`. What is no finite number becomes NaN, or sets the fault unless that is NULL.
+ *  @param name  Of the operation. */
+void launch_rows_to_e4m3(const Queue& queue, const char* name, uint32_t dtype, const RowLayout& x, int64_t rows,
+                         const E4m3Rows& to, int32_t* fault);
+
+/** Quantises `rows` outputs of `weights` `[rows, in]` into `matrix` (4 or 8 bits, e4m3); a weight that is no number or
+ * beyond kQuantLimit sets the fault. */
 void launch_quantise(const Queue& queue, const float* weights, int64_t rows, int64_t in, const WeightMatrix& matrix,
                      int32_t* fault);
-/** Quantised weights as `[rows, stride]` of `dtype` (f32, bf16); writes `groups * kQuantGroup` elements of a row. */
+/** Quantised weights as `[rows, stride]` of `dtype` (f32, bf16); writes `matrix.depth()` elements of a row. */
 void launch_expand(const Queue& queue, const WeightMatrix& matrix, int64_t rows, uint32_t dtype, void* to,
                    int64_t stride);
 
+/** What sums of codes are multiplied by first: of their row and of their column. Both NULL: nothing. */
+struct SumScales {
+    const float* rows = nullptr;
+    const float* columns = nullptr;
+};
 /** `y = epilogue(sums)`, when the product came from cuBLASLt. */
 void launch_epilogue(const Queue& queue, uint32_t dtype, const RowLayout& sums, const LinearEpilogue& epilogue,
-                     const RowLayout& y);
+                     const RowLayout& y, const SumScales& scales = {});
 
 /** Batched products of any strides. */
 struct Matmul {

@@ -75,7 +75,7 @@ std::string key_of(const DenseProduct& p) {
           int64_t{p.residual != nullptr}, static_cast<int64_t>(epilogue_of(p)), int64_t{c_of(p) == p.y},
           int64_t{alignment(p.weight)}, int64_t{alignment(p.x)}, int64_t{alignment(c_of(p))}, int64_t{alignment(p.y)}})
         key += (key.empty() ? "" : " ") + std::to_string(number);
-    return key;
+    return p.e4m3 ? key + " e4m3" : key;
 }
 
 }  // namespace
@@ -97,8 +97,9 @@ struct DenseProducts::Problem {
             set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
             set(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type);
         }
-        check(cublasLtMatrixLayoutCreate(&a.handle, type, in, out, p.weight_stride), "the layout of the weights");
-        check(cublasLtMatrixLayoutCreate(&b.handle, type, in, rows, p.x_stride), "the layout of the input");
+        const cudaDataType_t factors = p.e4m3 ? CUDA_R_8F_E4M3 : type;
+        check(cublasLtMatrixLayoutCreate(&a.handle, factors, in, out, p.weight_stride), "the layout of the weights");
+        check(cublasLtMatrixLayoutCreate(&b.handle, factors, in, rows, p.x_stride), "the layout of the input");
         check(cublasLtMatrixLayoutCreate(&c.handle, type, out, rows, c_stride(p)), "the layout of the residual");
         check(cublasLtMatrixLayoutCreate(&d.handle, type, out, rows, p.y_stride), "the layout of the output");
     }

@@ -93,6 +93,14 @@ std::string why_unusable(const GpuReport& report) {
     return {};
 }
 
+std::string why_no_fp8(const std::string& gpu, int capability) {
+    constexpr int kFirst = 89;
+    if (capability >= kFirst) return {};
+    return "weights \"fp8\": " + gpu + " has compute capability " + std::to_string(capability / 10) + "." +
+           std::to_string(capability % 10) +
+           ", and products in fp8 need 8.9 (Ada, Hopper, Blackwell) or later; use \"int8\", which takes as much memory";
+}
+
 std::string why_not_opened(const std::string& gpu, const std::string& error) {
     const std::string cause = known_cause(error);
     return gpu + " cannot be opened: " + (cause.empty() ? "see the kernel's log (dmesg)" : cause) +

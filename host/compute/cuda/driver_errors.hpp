@@ -36,4 +36,9 @@ struct GpuReport {
 /** One sentence with what to do, or an empty text when this library's kernels run on the GPU. */
 std::string why_unusable(const GpuReport& report);
 
+/** One sentence with what to do, or an empty text when the GPU multiplies in fp8.
+ *  @param gpu         Its description.
+ *  @param capability  Its compute capability, 90 for 9.0. */
+std::string why_no_fp8(const std::string& gpu, int capability);
+
 }  // namespace vlm::cuda

@@ -104,6 +104,23 @@ VLM_HD float e4m3_to_float(uint8_t bits) {
     return sign * float_from_bits(((exponent + 120u) << 23) | (mantissa << 20));
 }
 
+/** Rounds to the nearest e4m3fn, ties to even, numbers beyond 448 to that; infinities and NaN become NaN. */
+VLM_HD uint8_t e4m3_from_float(float value) {
+    const uint32_t bits = bits_of_float(value), sign = (bits >> 24) & 0x80u, magnitude = bits & 0x7FFFFFFFu;
+    uint32_t code;
+    if (magnitude >= 0x7F800000u) {
+        code = 0x7Fu;
+    } else if (magnitude >= 0x43E00000u) {
+        code = 0x7Eu;
+    } else if (magnitude < 0x3C800000u) {
+        // The last bit of 16384 is the smallest e4m3: the float unit itself rounds to that.
+        code = bits_of_float(float_from_bits(magnitude) + 16384.0f) - 0x46800000u;
+    } else {
+        code = ((magnitude + 0x7FFFFu + ((magnitude >> 20) & 1u)) >> 20) - (120u << 3);
+    }
+    return static_cast<uint8_t>(sign | code);
+}
+
 /** Element `i` of memory of any dtype of the ABI, as a double (exact but for large i64). */
 VLM_HD double load_number(uint32_t dtype, const void* data, int64_t i) {
     switch (dtype) {

@@ -84,7 +84,7 @@ struct FewRows {
         for (int l = 0; l < kLines; ++l) {
             VLM_UNROLL
             for (int r = 0; r < kRows; ++r) {
-                const float sum = block.warp_sum(sums[l][r]);
+                const float sum = block.warp_sum(sums[l][r]) * weights.out_scale(lines[l]);
                 if (block.lane() == 0) parts[(block.warp() * kLines + l) * kRows + r] = sum;
             }
         }
@@ -137,6 +137,7 @@ void launch_few_rows(const Queue& queue, uint32_t dtype, const RowLayout& x, con
                      const LinearEpilogue& epilogue, const RowLayout& y) {
     if (weight.bits == 4) return with_rows<QuantWeights<4>>(queue, dtype, x, weight, epilogue, y);
     if (weight.bits == 8) return with_rows<QuantWeights<8>>(queue, dtype, x, weight, epilogue, y);
+    if (weight.e4m3()) return with_rows<E4m3Weights>(queue, dtype, x, weight, epilogue, y);
     if (weight.dtype == VLM_DTYPE_BF16) return with_rows<PlainWeights<Bf16>>(queue, dtype, x, weight, epilogue, y);
     if (weight.dtype == VLM_DTYPE_F16) return with_rows<PlainWeights<F16>>(queue, dtype, x, weight, epilogue, y);
     with_rows<PlainWeights<float>>(queue, dtype, x, weight, epilogue, y);

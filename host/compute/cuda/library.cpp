@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "host/compute/cuda/driver_errors.hpp"
 #include "host/compute/cuda/memory.hpp"
 #include "host/compute/cuda/self_check.hpp"
 #include "host/compute/cuda/table.hpp"
@@ -152,6 +153,11 @@ extern "C" __attribute__((visibility("default"))) vlm_status vlm_compute_cuda_op
             options.rules.push_back({request->rule_patterns[i], request->rule_types[i]});
         }
         auto open = std::make_unique<OpenDevice>(open_runtime(request->ordinal), options, *request);
+        if (options.wants_fp8()) {
+            const Runtime& gpu = open->state.runtime();
+            const std::string reason = why_no_fp8(gpu.name(), gpu.compute_capability());
+            if (!reason.empty()) throw vlm::Error(VLM_STATUS_UNAVAILABLE, reason);
+        }
         check_products(open->state);
         check_attention(open->state);
         check_top_logits(open->state);

@@ -23,7 +23,7 @@ typedef struct vlm_cuda_request {
     uint32_t revision;   /**< VLM_CUDA_LIBRARY_REVISION of the host. */
     int32_t ordinal;     /**< Number of the GPU, from 0. */
     const char* dtype;   /**< "auto", "f32" or "bf16". */
-    const char* weights; /**< "auto", "f32", "bf16", "f16", "int8" or "int4". */
+    const char* weights; /**< "auto", "f32", "bf16", "f16", "int8", "int4" or "fp8". */
     const char* kv;      /**< "auto", or the dtype: keys and values are cached as they come. */
     /** Writes one message to the host's log; `level` is VLM_LOG_*. Must not be NULL. */
     void (*log)(int32_t level, const char* message);

@@ -4,12 +4,13 @@
  *  Three ways to multiply: up to eight rows the own kernel, everything fused; more rows cuBLASLt with what it can fuse
  * (fuse_epilogue); the rest in a pass over the products. Weights of another type than the activations are expanded for
  * cuBLASLt, call by call; with quantised ones that costs more than reading the codes twice, so up to sixteen rows go
- * through the own kernel in two turns.
+ * through the own kernel in two turns. Weights in fp8 are multiplied as they are (fp8_products.cpp).
  */
 #include "host/compute/cuda/linear_ops.hpp"
 
 #include <algorithm>
 
+#include "host/compute/cuda/fp8_products.hpp"
 #include "host/compute/cuda/memory.hpp"
 #include "host/compute/cuda/table.hpp"
 
@@ -79,12 +80,12 @@ void dense_weights(State& state, const Queue& queue, const LinearLayer& layer, s
     const WeightMatrix& m = layer.weight;
     product.weight = m.data;
     product.weight_stride = m.stride;
-    if (m.bits == 0 && m.dtype == dtype) return;
-    if (m.bits != 0) product.weight_stride = m.groups * kQuantGroup;
+    if (m.dtype == dtype) return;
+    if (m.coded()) product.weight_stride = m.depth();
     buffer = std::make_unique<Temporary>(state, queue,
                                          checked_product(layer.out, product.weight_stride, cpu::element_bytes(dtype)));
     product.weight = buffer->as<void>();
-    if (m.bits != 0) {
+    if (m.coded()) {
         launch_expand(queue, m, layer.out, dtype, buffer->as<void>(), product.weight_stride);
         return;
     }
@@ -96,6 +97,16 @@ void dense_weights(State& state, const Queue& queue, const LinearLayer& layer, s
                 layout_of(target));
 }
 
+/** Says once that a product in fp8 was not to be had. */
+void say_expanded(State& state, const LinearLayer& layer, int64_t rows) {
+    if (state.said_expanded.exchange(true)) return;
+    state.log(VLM_LOG_WARNING, ("linear: cuBLASLt has no product in fp8 for " + std::to_string(rows) + " rows by " +
+                                layer.name + " [" + std::to_string(layer.out) + ", " + std::to_string(layer.in) +
+                                "] on this GPU; its weights are expanded to bf16 for each call, which is slower. Other "
+                                "shapes are not mentioned.")
+                                   .c_str());
+}
+
 /** `y = epilogue(x W^T)` by cuBLASLt. */
 void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, const View& x, const LinearEpilogue& e,
                    const RowLayout& y) {
@@ -103,6 +114,10 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
     const int64_t element = cpu::element_bytes(dtype);
     std::unique_ptr<Temporary> compact, cast, sums;
     RowLayout rows = rows_of(x);
+    if (multiplies_in_fp8(state, layer.weight)) {
+        if (multiply_fp8(state, queue, layer.weight, rows, e, y)) return;
+        say_expanded(state, layer, rows.count);
+    }
     if (!uniform(rows)) {
         View flat = x;
         flat.strides = {};
@@ -139,13 +154,7 @@ void multiply_many(State& state, const Queue& queue, const LinearLayer& layer, c
         if (state.multiply(queue, whole)) return;
     }
     sums = std::make_unique<Temporary>(state, queue, checked_product(rows.count, layer.out, element));
-    RowLayout target;
-    target.data = sums->as<char>();
-    target.count = rows.count;
-    target.columns = layer.out;
-    target.rows.dims = 1;
-    target.rows.shape[0] = rows.count;
-    target.rows.stride[0] = layer.out;
+    const RowLayout target = rows_at(sums->as<void>(), rows.count, layer.out, layer.out);
     product.y = target.data;
     product.y_stride = layer.out;
     if (state.dense_works && state.multiply(queue, product)) {
@@ -219,8 +228,8 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         if (rows == 0) return;
         const RowLayout target = rows_of(to);
         const RowLayout source = rows_of(from);
-        const bool turns = layer->weight.bits != 0 && rows <= kTurnRows && uniform(source) && uniform(target) &&
-                           (e.residual.data == nullptr || uniform(e.residual));
+        const bool turns = layer->weight.coded() && !multiplies_in_fp8(state, layer->weight) && rows <= kTurnRows &&
+                           uniform(source) && uniform(target) && (e.residual.data == nullptr || uniform(e.residual));
         if (rows <= kFewRows && state.few_rows_work) {
             launch_few_rows(queue, state.options.activation_dtype, source, layer->weight, e, target);
         } else if (turns && state.few_rows_work) {

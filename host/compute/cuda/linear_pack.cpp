@@ -77,12 +77,14 @@ void* take(State& state, const Queue& queue, LinearLayer& layer, int64_t bytes) 
     return memory;
 }
 
-/** A rule decides first. Without one, 4 bits are for the backbone, but for its output layer. */
+/** A rule decides first. Without one, 4 bits are for the backbone, but for its output layer. That has 8 bits in groups
+ * beside fp8 as well: it multiplies few rows, for which fp8 is no faster, and they are finer at the same size. */
 WeightType stored_type(const State& state, const std::string& name, uint32_t flags) {
     if (const std::string* type = find_weight_type(state.options.rules, name)) return weight_type_of(*type);
     const bool keep = (flags & VLM_LINEAR_KEEP_PRECISION) != 0;
     const bool other_stage = !state.stage.empty() && state.stage != "backbone";
     if (state.options.weights == WeightType::int4 && (keep || other_stage)) return WeightType::int8;
+    if (state.options.weights == WeightType::fp8 && keep) return WeightType::int8;
     return state.options.weights;
 }
 
@@ -98,12 +100,21 @@ void upload_plain(State& state, const Queue& queue, LinearLayer& layer, const st
 
 void upload_quantised(State& state, const Queue& queue, LinearLayer& layer, const std::vector<View>& weights) {
     WeightMatrix& m = layer.weight;
-    m.groups = divide_up(layer.in, kQuantGroup);
-    m.stride = m.groups * kQuantGroup * m.bits / 8;
-    m.data = take(state, queue, layer, checked_product(layer.out, m.stride));
-    m.scales = static_cast<uint8_t*>(take(state, queue, layer, checked_product(layer.out, m.groups)));
-    if (m.bits == 4) m.zeros = static_cast<uint8_t*>(take(state, queue, layer, checked_product(layer.out, m.groups)));
-    m.bases = static_cast<uint8_t*>(take(state, queue, layer, layer.out));
+    if (m.e4m3()) {
+        m.stride = divide_up(layer.in, kE4m3Step) * kE4m3Step;
+        const int64_t outputs = divide_up(layer.out, kE4m3Step) * kE4m3Step, bytes = checked_product(outputs, m.stride);
+        m.data = take(state, queue, layer, bytes);
+        if (outputs != layer.out) queue.runtime.clear(m.data, bytes, queue.stream);
+        m.out_scales = static_cast<float*>(take(state, queue, layer, layer.out * 4));
+    } else {
+        m.groups = divide_up(layer.in, kQuantGroup);
+        m.stride = m.groups * kQuantGroup * m.bits / 8;
+        const int64_t groups = checked_product(layer.out, m.groups);
+        m.data = take(state, queue, layer, checked_product(layer.out, m.stride));
+        m.scales = static_cast<uint8_t*>(take(state, queue, layer, groups));
+        if (m.bits == 4) m.zeros = static_cast<uint8_t*>(take(state, queue, layer, groups));
+        m.bases = static_cast<uint8_t*>(take(state, queue, layer, layer.out));
+    }
     const int64_t step = std::clamp<int64_t>(kQuantiseBytes / (layer.in * 4), 1, layer.out);
     const Temporary buffer(state, queue, checked_product(step, layer.in, 4));
     for (size_t i = 0; i < weights.size(); ++i)
@@ -195,13 +206,13 @@ vlm_status linear_pack(const vlm_compute* self, const vlm_linear_spec* spec, vlm
             biases.push_back(b);
         }
         try {
-            if (layer->weight.bits != 0) {
+            if (layer->weight.coded()) {
                 upload_quantised(state, queue, *layer, weights);
             } else {
                 upload_plain(state, queue, *layer, weights);
             }
             upload_biases(state, queue, *layer, biases);
-            if (layer->weight.bits != 0) {
+            if (layer->weight.coded()) {
                 try {
                     state.synchronize(queue);  // weights that cannot be quantised are found there
                 } catch (const Error& error) {

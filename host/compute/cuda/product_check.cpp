@@ -4,8 +4,10 @@
  */
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "host/compute/cuda/dense_kernels.hpp"
+#include "host/compute/cuda/fp8_products.hpp"
 #include "host/compute/cuda/memory.hpp"
 #include "host/compute/cuda/self_check.hpp"
 
@@ -17,6 +19,8 @@ namespace {
 constexpr float kHalfTolerance = 0.01f, kFloatTolerance = 1e-3f, kExactTolerance = 3e-5f;
 /** The same for weights that come back from 8 and 4 bits. */
 constexpr float kTolerance8 = 0.02f, kTolerance4 = 0.12f;
+/** The same for e4m3, where the largest numbers, up to 448, are 32 apart: half of that is 0.036. */
+constexpr float kToleranceE4m3 = 0.04f;
 constexpr int64_t kRows = 72, kFewest = 8, kIn = 256, kOut = 104, kInStride = 264, kOutStride = 120;
 
 /** Rows of `columns` numbers at distance `stride` as the device stores them, zeros between. */
@@ -74,14 +78,46 @@ class Products {
                              bases.as<uint8_t>()};
         put_numbers(state_, queue_, weights_, VLM_DTYPE_F32, exact.as<void>());
         launch_quantise(queue_, exact.as<float>(), kOut, kIn, m, state_.fault());
-        launch_expand(queue_, m, kOut, VLM_DTYPE_F32, exact.as<void>(), kIn);
-        const std::vector<float> stored = take_numbers(state_, queue_, exact.as<void>(), VLM_DTYPE_F32, kOut * kIn);
-        const float apart = largest_difference(weights_, stored);
-        if (!(apart <= (bits == 8 ? kTolerance8 : kTolerance4)))
-            throw Error(VLM_STATUS_INTERNAL, "on this GPU weights do not come back from " + std::to_string(bits) +
-                                                 " bits (" + std::to_string(apart) +
-                                                 " apart); please report it, and use the device \"cpu\"");
+        const std::vector<float> stored = stored_numbers(m, kOut);
+        expect_back(weights_, stored, bits == 8 ? kTolerance8 : kTolerance4, std::to_string(bits) + " bits");
         return few_rows_with(m, stored);
+    }
+    struct Fp8 {
+        float few;                  ///< The own kernel.
+        std::optional<float> many;  ///< cuBLASLt, with activations in fp8 as well; nothing when it has no such product.
+    };
+    /** What weights in fp8 give. @throws Error when codes are wrong already. */
+    Fp8 fp8() {
+        constexpr int64_t kOutputs = (kOut + kE4m3Step - 1) / kE4m3Step * kE4m3Step;
+        const Temporary exact(state_, queue_, kOut * kIn * 4), codes(state_, queue_, kOutputs * kIn);
+        const Temporary scales(state_, queue_, kOut * 4);
+        WeightMatrix m;
+        m.dtype = VLM_DTYPE_F8_E4M3;
+        m.data = codes.as<void>();
+        m.stride = kIn;
+        m.out_scales = scales.as<float>();
+        queue_.runtime.clear(m.data, kOutputs * kIn, queue_.stream);
+        put_numbers(state_, queue_, weights_, VLM_DTYPE_F32, exact.as<void>());
+        launch_quantise(queue_, exact.as<float>(), kOut, kIn, m, state_.fault());
+        const std::vector<float> weights = stored_numbers(m, kOut);
+        expect_back(weights_, weights, kToleranceE4m3, "fp8");
+        const float few = few_rows_with(m, weights);
+        if (dtype_ == VLM_DTYPE_F32) return {few, std::nullopt};  // activations stay as they are
+        LinearEpilogue none;
+        none.outputs = kOut;
+        if (!multiply_fp8(state_, queue_, m, rows_at(x_.as<void>(), kRows, kIn, kInStride), none,
+                          rows_at(y_.as<void>(), kRows, kOut, kOutStride)))
+            return {few, std::nullopt};
+        const std::vector<float> result = found(kRows);
+        // The rows of x as the product has seen them.
+        const Temporary row_codes(state_, queue_, kRows * kIn), row_scales(state_, queue_, kRows * 4);
+        m.data = row_codes.as<void>();
+        m.out_scales = row_scales.as<float>();
+        launch_rows_to_e4m3(queue_, "linear", dtype_, rows_at(x_.as<void>(), kRows, kIn, kInStride), kRows,
+                            {row_codes.as<uint8_t>(), m.out_scales, kIn}, nullptr);
+        const std::vector<float> rows = stored_numbers(m, kRows);
+        expect_back(inputs_, rows, kToleranceE4m3, "fp8");
+        return {few, largest_difference(expected(rows, kRows, weights, Epilogue::none, false, false), result)};
     }
 
   private:
@@ -95,15 +131,29 @@ class Products {
         }
         return numbers;
     }
-    /** What the first `rows` rows should be. */
-    std::vector<float> expected(int64_t rows, const std::vector<float>& weights, Epilogue epilogue, bool bias,
-                                bool residual) const {
+    /** What `rows` outputs of a matrix of depth kIn stand for. */
+    std::vector<float> stored_numbers(const WeightMatrix& m, int64_t rows) {
+        const Temporary exact(state_, queue_, rows * kIn * 4);
+        launch_expand(queue_, m, rows, VLM_DTYPE_F32, exact.as<void>(), kIn);
+        return take_numbers(state_, queue_, exact.as<void>(), VLM_DTYPE_F32, rows * kIn);
+    }
+    static void expect_back(const std::vector<float>& numbers, const std::vector<float>& stored, float tolerance,
+                            const std::string& type) {
+        const float apart = largest_difference(numbers, stored);
+        if (!(apart <= tolerance))
+            throw Error(VLM_STATUS_INTERNAL, "on this GPU numbers do not come back from " + type + " (" +
+                                                 std::to_string(apart) +
+                                                 " apart); please report it, and use the device \"cpu\"");
+    }
+    /** What the first `rows` rows of `inputs` should give. */
+    std::vector<float> expected(const std::vector<float>& inputs, int64_t rows, const std::vector<float>& weights,
+                                Epilogue epilogue, bool bias, bool residual) const {
         std::vector<float> result;
         for (int64_t r = 0; r < rows; ++r)
             for (int64_t o = 0; o < kOut; ++o) {
                 double sum = 0.0;
                 for (int64_t k = 0; k < kIn; ++k)
-                    sum += static_cast<double>(inputs_[static_cast<size_t>(r * kIn + k)]) *
+                    sum += static_cast<double>(inputs[static_cast<size_t>(r * kIn + k)]) *
                            static_cast<double>(weights[static_cast<size_t>(o * kIn + k)]);
                 auto x = static_cast<float>(sum);
                 if (residual) x += residual_[static_cast<size_t>(r * kOut + o)];
@@ -137,14 +187,14 @@ class Products {
         if (bias) p.bias = b_.as<void>();
         if (residual) p.residual = r_.as<void>();
         if (!state_.multiply(queue_, p)) return -1.0f;
-        return largest_difference(expected(kRows, weights_, epilogue, bias, residual), found(kRows));
+        return largest_difference(expected(inputs_, kRows, weights_, epilogue, bias, residual), found(kRows));
     }
     float few_rows_with(const WeightMatrix& m, const std::vector<float>& weights) {
         LinearEpilogue none;
         none.outputs = kOut;
         launch_few_rows(queue_, dtype_, rows_at(x_.as<void>(), kFewest, kIn, kInStride), m, none,
                         rows_at(y_.as<void>(), kFewest, kOut, kOutStride));
-        return largest_difference(expected(kFewest, weights, Epilogue::none, false, false), found(kFewest));
+        return largest_difference(expected(inputs_, kFewest, weights, Epilogue::none, false, false), found(kFewest));
     }
 
     State& state_;
@@ -178,6 +228,18 @@ void check_products(State& state) {
             works(products.few_rows(bits), "the kernel for few rows with weights of " + std::to_string(bits) + " bits",
                   "they are expanded for cuBLASLt");
         state.few_rows_work = state.few_rows_work && right;
+    }
+    if (state.options.wants_fp8()) {
+        const Products::Fp8 fp8 = products.fp8();
+        const bool right =
+            works(fp8.few, "the kernel for few rows with weights in fp8", "they are expanded for cuBLASLt");
+        state.few_rows_work = state.few_rows_work && right;
+        // Tensor cores add products of fp8 with fewer bits than f32 has, so what rounding explains is that of bf16.
+        const char* instead = "weights in fp8 are expanded to bf16 for each call, which is slower";
+        if (fp8.many)
+            state.fp8_works = works(*fp8.many, "a product in fp8 by cuBLASLt", instead);
+        else if (!exact)
+            state.log(VLM_LOG_WARNING, (std::string("cuBLASLt has no product in fp8 on this GPU; ") + instead).c_str());
     }
     if (!state.dense_works && !state.few_rows_work)
         throw Error(VLM_STATUS_INTERNAL,

@@ -1,7 +1,8 @@
 /** @file quantise.cu
- *  Weights to codes of 4 or 8 bits and back. The codes are those of the CPU device, bit for bit: the same search for
- * the scale and zero point of least squared error in every group (host/compute/cpu/quant_pack_inl.hpp says why it is
- * done so), one thread per group, without contraction to fused operations (set in cuda.cmake).
+ *  Weights to codes of 4 or 8 bits and back, and those in e4m3 (fp8.cu) back. The codes are those of the CPU device,
+ * bit for bit: the same search for the scale and zero point of least squared error in every group
+ * (host/compute/cpu/quant_pack_inl.hpp says why it is done so), one thread per group, without contraction to fused
+ * operations (set in cuda.cmake).
  */
 #include "host/compute/cuda/dense_kernels.hpp"
 #include "host/compute/cuda/launch.hpp"
@@ -194,9 +195,8 @@ struct Quantise8 {
 };
 
 /** One piece of codes back to elements of T. */
-template <class T, int kBits>
+template <class T, class Weights>
 struct Expand {
-    using Weights = QuantWeights<kBits>;
     Weights weights;
     T* to;
     int64_t stride, pieces;
@@ -210,22 +210,37 @@ struct Expand {
             weights.unpack(piece, sub, w);
             T* target = to + o * stride + k + 8 * sub;
             VLM_UNROLL
-            for (int d = 0; d < 8; ++d) from_float(w[d], target[d]);
+            for (int d = 0; d < 8; ++d) from_float(w[d] * weights.out_scale(o), target[d]);
         }
     }
 };
 
-template <class T, int kBits>
+template <class T, class Weights>
 void expand_codes(const Queue& queue, const WeightMatrix& m, int64_t rows, void* to, int64_t stride) {
-    const int64_t pieces = m.groups * kQuantGroup / QuantWeights<kBits>::kPiece;
-    launch_items(queue, "linear", rows * pieces,
-                 Expand<T, kBits>{QuantWeights<kBits>(m), static_cast<T*>(to), stride, pieces});
+    const int64_t pieces = m.depth() / Weights::kPiece;
+    launch_items(queue, "linear", rows * pieces, Expand<T, Weights>{Weights(m), static_cast<T*>(to), stride, pieces});
+}
+
+template <class T>
+void expand_to(const Queue& queue, const WeightMatrix& m, int64_t rows, void* to, int64_t stride) {
+    if (m.e4m3()) return expand_codes<T, E4m3Weights>(queue, m, rows, to, stride);
+    if (m.bits == 4) return expand_codes<T, QuantWeights<4>>(queue, m, rows, to, stride);
+    expand_codes<T, QuantWeights<8>>(queue, m, rows, to, stride);
 }
 
 }  // namespace
 
 void launch_quantise(const Queue& queue, const float* weights, int64_t rows, int64_t in, const WeightMatrix& matrix,
                      int32_t* fault) {
+    if (matrix.e4m3()) {
+        RowLayout x;
+        x.data = reinterpret_cast<char*>(const_cast<float*>(weights));
+        x.count = x.rows.shape[0] = rows;
+        x.columns = x.rows.stride[0] = in;
+        x.rows.dims = 1;
+        return launch_rows_to_e4m3(queue, "linear_pack", VLM_DTYPE_F32, x, rows,
+                                   {static_cast<uint8_t*>(matrix.data), matrix.out_scales, matrix.stride}, fault);
+    }
     launch(queue, "linear_pack", {rows}, FindBases{weights, in, matrix, fault});
     if (matrix.bits == 4) {
         launch_items(queue, "linear_pack", rows * matrix.groups, Quantise4{weights, in, matrix});
@@ -236,13 +251,8 @@ void launch_quantise(const Queue& queue, const float* weights, int64_t rows, int
 
 void launch_expand(const Queue& queue, const WeightMatrix& matrix, int64_t rows, uint32_t dtype, void* to,
                    int64_t stride) {
-    if (dtype == VLM_DTYPE_BF16) {
-        matrix.bits == 4 ? expand_codes<Bf16, 4>(queue, matrix, rows, to, stride)
-                         : expand_codes<Bf16, 8>(queue, matrix, rows, to, stride);
-    } else {
-        matrix.bits == 4 ? expand_codes<float, 4>(queue, matrix, rows, to, stride)
-                         : expand_codes<float, 8>(queue, matrix, rows, to, stride);
-    }
+    dtype == VLM_DTYPE_BF16 ? expand_to<Bf16>(queue, matrix, rows, to, stride)
+                            : expand_to<float>(queue, matrix, rows, to, stride);
 }
 
 }  // namespace vlm::cuda

@@ -15,9 +15,10 @@ namespace vlm::cuda {
 /** What follows a dense product inside cuBLASLt. GELU is the tanh form there. */
 enum class Epilogue { none, relu, gelu_tanh };
 
-/** `y = act(alpha x W^T + bias + residual)`, all of one dtype, sums in f32. */
+/** `y = act(alpha x W^T + bias + residual)`, sums in f32. Products in fp8 want more: see fp8_products.cpp. */
 struct DenseProduct {
     uint32_t dtype = 0;  ///< VLM_DTYPE_F32 or VLM_DTYPE_BF16, of everything.
+    bool e4m3 = false;   ///< Of everything but `x` and `weight`, which are codes in e4m3.
     int64_t rows = 0, in = 0, out = 0;
     const void* x = nullptr;  ///< `[rows, in]`, rows `x_stride` elements apart.
     int64_t x_stride = 0;
@@ -44,6 +45,8 @@ class Runtime {
     virtual ~Runtime() = default;
     /** "NVIDIA H200, sm_90, 139.8 GiB". */
     virtual std::string name() const = 0;
+    /** 90 for 9.0. */
+    virtual int compute_capability() const = 0;
     /** Makes the GPU the calling thread's. */
     virtual void bind() = 0;
     /** The stream of runs that bring none. */

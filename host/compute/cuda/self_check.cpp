@@ -7,17 +7,6 @@
 
 namespace vlm::cuda {
 
-RowLayout rows_at(void* data, int64_t rows, int64_t columns, int64_t stride) {
-    RowLayout layout;
-    layout.data = static_cast<char*>(data);
-    layout.count = rows;
-    layout.columns = columns;
-    layout.rows.dims = 1;
-    layout.rows.shape[0] = rows;
-    layout.rows.stride[0] = stride;
-    return layout;
-}
-
 std::vector<float> check_numbers(int64_t count, uint64_t seed) {
     std::vector<float> numbers(static_cast<size_t>(count));
     for (float& number : numbers) {

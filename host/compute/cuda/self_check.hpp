@@ -15,8 +15,8 @@
 namespace vlm::cuda {
 
 /** Products beside those of the CPU: cuBLASLt, what it fuses, and the own kernel for few rows with weights of the
- * activations' type, 8 and 4 bits. Sets state.dense_works, fused_works and few_rows_work and logs a warning for what is
- * not used, and when products in f32 are rounded to TF32.
+ * activations' type, 8 and 4 bits, and both with fp8 when it is wanted. Sets state.dense_works, fused_works, fp8_works
+ * and few_rows_work and logs a warning for what is not used, and when products in f32 are rounded to TF32.
  * @throws Error INTERNAL when neither way to multiply works, or weights cannot be quantised. */
 void check_products(State& state);
 
@@ -37,8 +37,6 @@ void check_top_logits(State& state);
 
 /** `count` numbers of spread 1, always the same for the same seed. */
 std::vector<float> check_numbers(int64_t count, uint64_t seed);
-/** Rows at distance `stride`, in elements, from `data` on. */
-RowLayout rows_at(void* data, int64_t rows, int64_t columns, int64_t stride);
 /** Uploads numbers as f32 or bf16. */
 void put_numbers(State& state, const Queue& queue, const std::vector<float>& numbers, uint32_t dtype, void* target);
 /** Downloads `count` numbers of f32 or bf16, and leaves NaN in their place. */

@@ -3,6 +3,7 @@
  */
 #include "host/compute/cuda/state.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "host/compute/cuda/kernels.hpp"
@@ -30,7 +31,7 @@ const char* fault_text(int32_t fault) {
         case Fault::key_rows:
             return "attention: an entry of key_rows is no cached row";
         case Fault::quantise:
-            return "a weight is no finite number, or too large to be stored as int8 or int4";
+            return "a weight is no finite number, or too large to be stored as int8, int4 or fp8";
         default:
             return "an index lies outside its tensor";
     }
@@ -48,8 +49,8 @@ std::string describe(Runtime& runtime, const Options& options) {
            weight_type_name(options.weights) + " weights";
 }
 
-constexpr WeightType kWeightTypes[] = {WeightType::f32, WeightType::bf16, WeightType::f16, WeightType::int8,
-                                       WeightType::int4};
+constexpr WeightType kWeightTypes[] = {WeightType::f32,  WeightType::bf16, WeightType::f16,
+                                       WeightType::int8, WeightType::int4, WeightType::fp8};
 
 }  // namespace
 
@@ -57,21 +58,26 @@ WeightType weight_type_of(const std::string& name) {
     for (const WeightType type : kWeightTypes)
         if (name == weight_type_name(type)) return type;
     throw invalid_argument("weights \"" + name +
-                           "\" is unknown on the GPU; known are auto, f32, bf16, f16, int8, int4");
+                           "\" is unknown on the GPU; known are auto, f32, bf16, f16, int8, int4, fp8");
 }
 
 const char* weight_type_name(WeightType type) noexcept {
-    constexpr const char* names[] = {"f32", "bf16", "f16", "int8", "int4"};
+    constexpr const char* names[] = {"f32", "bf16", "f16", "int8", "int4", "fp8"};
     return names[static_cast<size_t>(type)];
 }
 
 uint32_t dtype_of(WeightType type) noexcept {
-    constexpr uint32_t dtypes[] = {VLM_DTYPE_F32, VLM_DTYPE_BF16, VLM_DTYPE_F16, 0, 0};
+    constexpr uint32_t dtypes[] = {VLM_DTYPE_F32, VLM_DTYPE_BF16, VLM_DTYPE_F16, 0, 0, VLM_DTYPE_F8_E4M3};
     return dtypes[static_cast<size_t>(type)];
 }
 
 int32_t bits_of(WeightType type) noexcept {
     return type == WeightType::int8 ? 8 : type == WeightType::int4 ? 4 : 0;
+}
+
+bool Options::wants_fp8() const {
+    return weights == WeightType::fp8 ||
+           std::any_of(rules.begin(), rules.end(), [](const WeightRule& rule) { return rule.type == "fp8"; });
 }
 
 Options parse_options(const std::string& dtype, const std::string& weights, const std::string& kv) {

@@ -30,13 +30,13 @@ struct OwnedTensor;
 enum class Purpose { weights, kept, cache, scratch, host, count };
 
 /** How weights are stored. */
-enum class WeightType { f32, bf16, f16, int8, int4 };
+enum class WeightType { f32, bf16, f16, int8, int4, fp8 };
 /** @throws Error INVALID_ARGUMENT listing the known ones. */
 WeightType weight_type_of(const std::string& name);
 const char* weight_type_name(WeightType type) noexcept;
-/** VLM_DTYPE_* of weights that are not quantised, else 0. */
+/** VLM_DTYPE_* of weights, 0 for those with codes of 8 and 4 bits. */
 uint32_t dtype_of(WeightType type) noexcept;
-/** Bits of quantised weights, else 0. */
+/** Bits of the codes of int8 and int4, else 0. */
 int32_t bits_of(WeightType type) noexcept;
 
 /** How the device computes. */
@@ -44,6 +44,9 @@ struct Options {
     uint32_t activation_dtype = VLM_DTYPE_BF16;  ///< VLM_DTYPE_F32 or VLM_DTYPE_BF16.
     WeightType weights = WeightType::bf16;
     std::vector<WeightRule> rules;  ///< Layers that are stored otherwise.
+
+    /** Whether some layer may be stored as fp8. */
+    bool wants_fp8() const;
 };
 
 /** Reads the words of the manifest. @throws Error INVALID_ARGUMENT listing the known ones. */
@@ -106,6 +109,8 @@ class State {
     bool tiles_work = false, decodes_work = false;
     /** Whether ways to multiply have not shown that they do not: cuBLASLt, what it fuses, the kernel for few rows. */
     bool dense_works = true, fused_works = true, few_rows_work = true;
+    /** Whether products in fp8 by cuBLASLt have shown that they work; tried when some layer may be stored so. */
+    bool fp8_works = false;
     /** Whether the kernels that find the largest logits have shown that they work. */
     bool top_logits_work = false;
 
@@ -113,7 +118,8 @@ class State {
     std::string stage;                                     ///< Of the pipeline, while it loads its weights.
     void (*loaded)(void* host, uint64_t bytes) = nullptr;  ///< Hears of weights of the stage, see library.h.
     void* loaded_host = nullptr;
-    std::atomic<bool> said_slow{false};  ///< That cuBLASLt has refused a shape.
+    std::atomic<bool> said_slow{false};      ///< That cuBLASLt has refused a shape.
+    std::atomic<bool> said_expanded{false};  ///< That it has refused one in fp8.
 
     /** Tensors made by `create` and alive, per context; and those made by `keep`. */
     std::mutex tensors_mutex;

@@ -84,4 +84,15 @@ RowLayout rows_of(const View& view) {
     return rows;
 }
 
+RowLayout rows_at(void* data, int64_t rows, int64_t columns, int64_t stride) {
+    RowLayout layout;
+    layout.data = static_cast<char*>(data);
+    layout.count = rows;
+    layout.columns = columns;
+    layout.rows.dims = 1;
+    layout.rows.shape[0] = rows;
+    layout.rows.stride[0] = stride;
+    return layout;
+}
+
 }  // namespace vlm::cuda

@@ -25,5 +25,7 @@ bool on_cpu(const vlm_tensor* tensor);
 Layout layout_of(const View& view);
 /** @throws Error INVALID_ARGUMENT when the last dimension is strided. */
 RowLayout rows_of(const View& view);
+/** Rows at distance `stride`, in elements, from `data` on. */
+RowLayout rows_at(void* data, int64_t rows, int64_t columns, int64_t stride);
 
 }  // namespace vlm::cuda

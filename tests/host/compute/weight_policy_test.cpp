@@ -45,6 +45,7 @@ TEST(WeightPolicy, RefusesWhatIsNoRule) {
         }
     }
     EXPECT_EQ(parse_weight_rule("a=b=bf16").pattern, "a=b");
+    EXPECT_EQ(parse_weight_rule("*=fp8").type, "fp8");
 }
 
 }  // namespace

@@ -15,12 +15,12 @@ using testing::Not;
 
 /** A GPU with a fault, and the warnings that opening it gave. */
 struct Broken {
-    Broken(const char* fault, const char* dtype) {
+    Broken(const char* fault, const char* dtype, const char* weights = "auto") {
         set_log_sink([&](int level, std::string_view, std::string_view text) {
             if (level >= VLM_LOG_WARNING) warnings += text;
         });
         setenv("VLM_EMULATED_BROKEN", fault, 1);
-        side = std::make_unique<Side>(open_target({"broken", "serial", dtype}));
+        side = std::make_unique<Side>(open_target({"broken", "serial", dtype}, weights));
         unsetenv("VLM_EMULATED_BROKEN");
         set_log_sink({});
     }
@@ -67,6 +67,21 @@ TEST(SelfCheck, AProductThatIsWrongIsNotUsed) {
         EXPECT_THAT(gpu.warnings, Not(HasSubstr("few rows")));
         expect_right(*gpu.side, tolerance);
     }
+}
+
+/** What differs by more than the rounding of 20 rows to fp8 was not expanded. */
+TEST(SelfCheck, ProductsInFp8ThatAreWrongOrMissingAreDoneInBf16) {
+    const std::pair<const char*, const char*> cases[] = {{"fp8", "a product in fp8 by cuBLASLt differs from the CPU"},
+                                                         {"no fp8", "cuBLASLt has no product in fp8 on this GPU"}};
+    for (const auto& [fault, warning] : cases) {
+        Broken gpu(fault, "bf16", "fp8");
+        EXPECT_THAT(gpu.warnings, testing::AllOf(HasSubstr(warning), HasSubstr("expanded to bf16")));
+        EXPECT_THAT(gpu.warnings, Not(HasSubstr("few rows")));
+        expect_right(*gpu.side, 0.25f);
+        EXPECT_EQ(Broken(fault, "bf16", "int8").warnings, "");
+        EXPECT_EQ(Broken(fault, "f32", "fp8").warnings, "");
+    }
+    EXPECT_EQ(Broken("", "bf16", "fp8").warnings, "");
 }
 
 TEST(SelfCheck, AnEpilogueThatIsWrongIsDoneApart) {

@@ -3,9 +3,10 @@
  * and comparisons see what a kernel should not have read), streams finish at once, dense products are plain loops.
  *
  *  VLM_EMULATED_ORDER is "serial" (default), "forward", "backward" or "late"; VLM_EMULATED_MEMORY limits the bytes.
- * VLM_EMULATED_BROKEN names what is wrong with the GPU: "tensor-cores", "products" (cuBLASLt), "epilogues" (what it
- * fuses), or "kernel NAME" for kernels that do nothing. Products are refused where a depth is no multiple of 8, and a
- * fused RELU where the outputs are none, so that both ways around cuBLASLt are walked.
+ * VLM_EMULATED_CAPABILITY is its compute capability, 90 unless given. VLM_EMULATED_BROKEN names what is wrong with the
+ * GPU: "tensor-cores", "products" (cuBLASLt), "epilogues" (what it fuses), "fp8" (its products in fp8), "no fp8" (it
+ * has no algorithm for them), or "kernel NAME" for kernels that do nothing. Products are refused where a depth is no
+ * multiple of 8, and a fused RELU where the outputs are none, so that both ways around cuBLASLt are walked.
  *
  *  Graphs are modelled as CUDA documents them: while a stream records nothing is done, pointers are kept as given, and
  * a call that cannot be recorded fails and makes the recording invalid. Which stream waits for which counts in the
@@ -27,6 +28,7 @@
 #include "host/base/error.hpp"
 #include "host/compute/cuda/runtime.hpp"
 #include "tests/host/compute/cuda/emulated/emulator.hpp"
+#include "tests/host/compute/cuda/emulated/fp8_rules.hpp"
 
 namespace vlm::cuda {
 
@@ -66,6 +68,8 @@ class EmulatedRuntime final : public Runtime {
     EmulatedRuntime() : order_(order_from_environment()) {
         const char* limit = std::getenv("VLM_EMULATED_MEMORY");
         if (limit != nullptr) limit_ = std::atoll(limit);
+        const char* capability = std::getenv("VLM_EMULATED_CAPABILITY");
+        if (capability != nullptr) capability_ = std::atoi(capability);
         const char* broken = std::getenv("VLM_EMULATED_BROKEN");
         if (broken != nullptr) broken_ = broken;
         broken_tensor_cores = broken_ == "tensor-cores";
@@ -79,6 +83,7 @@ class EmulatedRuntime final : public Runtime {
     }
     EmulationOrder emulation() const { return order_; }
     std::string name() const override { return "emulated GPU (kernels run on the CPU, for tests)"; }
+    int compute_capability() const override { return capability_; }
     void bind() override {}
     void* stream() override { return &streams_[0]; }
     MemoryInfo memory() override { return {limit_ - used_, limit_}; }
@@ -135,6 +140,8 @@ class EmulatedRuntime final : public Runtime {
 
     bool multiply(const DenseProduct& p, void* stream,
                   const std::function<void*(int64_t bytes)>& take_workspace) override {
+        if (p.e4m3) expect_fp8(p);
+        if (p.e4m3 && broken_ == "no fp8") return false;
         if (p.in % 8 != 0 || (p.epilogue == Epilogue::relu && p.out % 8 != 0)) return false;
         // A library that works in it destroys what others keep there.
         const int64_t bytes = 4 * p.rows;
@@ -232,14 +239,37 @@ class EmulatedRuntime final : public Runtime {
             work();
         }
     }
+    /** What the library would refuse is a mistake of the caller. */
+    void expect_fp8(const DenseProduct& p) const {
+        Fp8Call call;
+        call.capability = capability_;
+        call.a_transposed = call.sums_in_f32 = call.scalar_scales = true;  // see dense_products.cpp, and its test
+        call.bf16_or_f32 = p.dtype == VLM_DTYPE_BF16 || p.dtype == VLM_DTYPE_F32;
+        call.bias_in_bf16 = p.bias == nullptr || p.dtype == VLM_DTYPE_BF16;
+        call.m = p.out;
+        call.n = p.rows;
+        call.k = p.in;
+        call.output_bytes = (p.dtype & 0xFFFFu) / 8;
+        call.lda = p.weight_stride;
+        call.ldb = p.x_stride;
+        call.ldc = p.residual != nullptr ? p.residual_stride : p.y_stride;
+        call.ldd = p.y_stride;
+        call.a = p.weight;
+        call.b = p.x;
+        call.c = p.residual != nullptr ? p.residual : p.y;
+        call.d = p.y;
+        const std::string reason = fp8_refusal(call);
+        if (!reason.empty()) throw std::logic_error("cuBLASLt refuses a product in fp8: " + reason);
+    }
     void multiply_now(const DenseProduct& p) const {
         std::vector<float> x(static_cast<size_t>(p.in)), w(static_cast<size_t>(p.in * p.out));
-        const float fault = broken_ == "products" ? 2.0f : 1.0f;
+        const float fault = broken_ == "products" || (p.e4m3 && broken_ == "fp8") ? 2.0f : 1.0f;
+        const uint32_t factors = p.e4m3 ? VLM_DTYPE_F8_E4M3 : p.dtype;
         for (int64_t o = 0; o < p.out; ++o)
             for (int64_t k = 0; k < p.in; ++k)
-                w[static_cast<size_t>(o * p.in + k)] = load(p.dtype, p.weight, o * p.weight_stride + k);
+                w[static_cast<size_t>(o * p.in + k)] = load(factors, p.weight, o * p.weight_stride + k);
         for (int64_t r = 0; r < p.rows; ++r) {
-            for (int64_t k = 0; k < p.in; ++k) x[static_cast<size_t>(k)] = load(p.dtype, p.x, r * p.x_stride + k);
+            for (int64_t k = 0; k < p.in; ++k) x[static_cast<size_t>(k)] = load(factors, p.x, r * p.x_stride + k);
             for (int64_t o = 0; o < p.out; ++o) {
                 const float* row = w.data() + o * p.in;
                 float sum = 0.0f;
@@ -266,6 +296,7 @@ class EmulatedRuntime final : public Runtime {
     std::unordered_map<void*, int64_t> blocks_;
     std::vector<std::unique_ptr<char[]>> pinned_;
     int64_t limit_ = int64_t{1} << 40, used_ = 0;
+    int capability_ = 90;
     int32_t word_ = 0;
 };
 
