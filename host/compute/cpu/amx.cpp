@@ -10,6 +10,7 @@
 
 #include "host/base/log.hpp"
 #include "host/compute/cpu/convert.hpp"
+#include "host/compute/cpu/quant.hpp"
 
 namespace vlm::cpu {
 
@@ -36,16 +37,46 @@ std::vector<T> numbers(int64_t count, int64_t seed) {
     return values;
 }
 
-/** 37 rows: a block of two tiles and a rest of one, twice into the same sums. */
-template <class A, class Sum>
-std::vector<Sum> check_gemm(const AmxKernels& kernels, void (*gemm)(const TileProduct<A, Sum>&), int64_t depth_step) {
-    constexpr int64_t rows = 37, padded = 48, depth_steps = 3;
-    const int64_t depth = depth_steps * depth_step;
-    const auto a = numbers<A>(padded * depth, 1), panel = numbers<A>(depth * kPanel, 2);
-    std::vector<Sum> c(static_cast<size_t>(padded * kPanel));
+/** A block of two tiles and a rest of one. */
+constexpr int64_t kCheckedRows = 37, kPaddedRows = 48;
+
+/** Twice into the same sums. */
+std::vector<float> check_gemm(const AmxKernels& kernels) {
+    constexpr int64_t depth = 3 * kTileDepthBf16;
+    const auto a = numbers<uint16_t>(kPaddedRows * depth, 1), panel = numbers<uint16_t>(depth * kPanel, 2);
+    std::vector<float> c(static_cast<size_t>(kPaddedRows * kPanel));
     const AmxScope scope(&kernels);
     for (const bool accumulate : {false, true})
-        gemm({a.data(), kTileRows * depth, panel.data(), depth, c.data(), kPanel, rows, accumulate, panel.data()});
+        kernels.gemm_bf16({a.data(), kTileRows * depth, panel.data(), depth, c.data(), kPanel, kCheckedRows, accumulate,
+                           panel.data()});
+    return c;
+}
+
+/** Groups of 32 with zero points, and wide ones of which the last is shorter. */
+std::vector<float> check_groups(const AmxKernels& kernels, int64_t group, bool zeros) {
+    constexpr int64_t depth = 320, groups = depth / 32;  // the smallest groups are the most
+    const auto a = numbers<int8_t>(kPaddedRows * groups * kTileBytes, 1),
+               codes = numbers<int8_t>(depth * kPanel + kTileSpill, 2);
+    const auto scales = numbers<float>(groups * kPanel, 3), minus = numbers<float>(groups * kPanel, 4),
+               factors = numbers<float>(2 * groups * 2 * 32, 5);
+    std::vector<float> c(static_cast<size_t>(kPaddedRows * kPanel));
+    TileGroups product{};
+    product.a = a.data();
+    product.row_tile_stride = kTileRows * groups * kTileBytes;
+    product.row_factors = factors.data();
+    product.row_factor_stride = groups * 2 * 32;
+    product.codes = codes.data();
+    product.scales = scales.data();
+    product.zeros = zeros ? minus.data() : nullptr;
+    product.depth = depth;
+    product.group = group;
+    product.c = c.data();
+    product.ldc = kPanel;
+    product.rows = kCheckedRows;
+    product.ahead = codes.data();
+    product.ahead_bytes = depth * kPanel;
+    const AmxScope scope(&kernels);
+    kernels.gemm_groups(product);
     return c;
 }
 
@@ -66,11 +97,11 @@ std::vector<float> check_attention(const AmxKernels& kernels) {
 
 bool amx_self_check(const AmxKernels& kernels) {
     const AmxKernels& model = emulated_amx_kernels();
-    return check_gemm(kernels, kernels.gemm_bf16, kTileDepthBf16) ==
-               check_gemm(model, model.gemm_bf16, kTileDepthBf16) &&
-           check_gemm(kernels, kernels.gemm_int8, kTileDepthInt8) ==
-               check_gemm(model, model.gemm_int8, kTileDepthInt8) &&
-           check_attention(kernels) == check_attention(model);
+    const auto groups_agree = [&](int64_t group, bool zeros) {
+        return check_groups(kernels, group, zeros) == check_groups(model, group, zeros);
+    };
+    return check_gemm(kernels) == check_gemm(model) && groups_agree(kQuantGroup, true) &&
+           groups_agree(kWideGroup, false) && check_attention(kernels) == check_attention(model);
 }
 
 const AmxKernels* amx_kernels() {

@@ -5,9 +5,12 @@
  *  Blocking: an output block of 32 x 32 is four tiles; two tiles of activations and two of weights feed it, so every
  * byte that is loaded is used twice, and four multiplications of 16 cycles hide four loads of 8. The depth runs in
  * blocks whose part of a panel stays in the first-level cache while all rows pass by (linear_amx.cpp). Weights are the
- * panels that all kernels share: 16 pairs of depth by 16 outputs of them are a tile as it stands. Activations are
- * packed tile by tile while they are rounded, because 16 rows that lie a power of two apart would fall into one set of
- * the cache.
+ * panels that all kernels share: 16 pairs of depth by 16 outputs of them, or 16 quads, are a tile as it stands.
+ * Activations are packed tile by tile while they are rounded, because 16 rows that lie a power of two apart would fall
+ * into one set of the cache.
+ *
+ *  In int8 the tiles give whole numbers, which vectors have to scale per group of depths. See amx_kernels_inl.hpp for
+ * what that costs, and how it is hidden.
  */
 #pragma once
 #include <cstdint>
@@ -23,23 +26,60 @@ inline constexpr int64_t kTileBytes = 64;
 inline constexpr int64_t kTileDepthBf16 = 32;
 inline constexpr int64_t kTileDepthInt8 = 64;
 
-/** `c[rows][32] (+)= a panel`. `a` holds tiles of 16 rows, each compact, the tiles of one 16 rows `depth` after depth,
- * `row_tile_stride` elements from one 16 rows to the next. Rows of `c` up to the next multiple of 16 are written. */
-template <class A, class Sum>
+/** `c[rows][32] (+)= a panel` in bf16. `a` holds tiles of 16 rows, each compact, the tiles of one 16 rows `depth` after
+ * depth, `row_tile_stride` elements from one 16 rows to the next. Rows of `c` up to the next multiple of 16 are
+ * written.
+ */
 struct TileProduct {
-    const A* a;
+    const uint16_t* a;
     int64_t row_tile_stride;
-    const A* panel;  ///< bf16: `[depth / 2][32][2]`; int8: `[depth / 4][32][4]`.
-    int64_t depth;   ///< Multiple of kTileDepthBf16 or kTileDepthInt8.
-    Sum* c;
+    const uint16_t* panel;  ///< `[depth / 2][32][2]`.
+    int64_t depth;          ///< Multiple of kTileDepthBf16.
+    float* c;
     int64_t ldc;
     int64_t rows;
     bool accumulate;
-    const void*
-        ahead;  ///< What is multiplied next, as long as the panel; NULL: nothing. Fetched into the second level.
+    /** What is multiplied next, as long as the panel; NULL: nothing. Fetched into the second level. */
+    const void* ahead;
 };
-using TileProductBf16 = TileProduct<uint16_t, float>;
-using TileProductInt8 = TileProduct<int8_t, int32_t>;
+
+/** `c[rows][32] += sum over groups of scale * (a codes + zero * offset)` in int8: the sums of a group of depths are
+ * exact whole numbers, and one fused multiply-add per group, in rising order, adds them, as gemm_int8, gemm_int4 and
+ * gemm_wide do (quant.hpp): the result is theirs to the bit. A group is `group` depths: 32, or a multiple of 64 of
+ * which the last group may have less. `a` holds tiles as in TileProduct, a tile for every 64 depths or for every group
+ * of 32 with zeros behind the 32. */
+struct TileGroups {
+    const int8_t* a;
+    int64_t row_tile_stride;
+    /** Of each 32 rows `[groups][2][32]`: scales and, where there are zero points, offsets. */
+    const float* row_factors;
+    int64_t row_factor_stride;  ///< From one 32 rows to the next.
+    /** `[depth / 4][32][4]`. With groups of 32, kTileSpill bytes behind them are read, for nothing. */
+    const int8_t* codes;
+    const float* scales;  ///< `[groups][32]`
+    const float* zeros;   ///< `[groups][32]`; NULL: there are no zero points.
+    int64_t depth;
+    int64_t group;
+    float* c;
+    int64_t ldc;
+    int64_t rows;  ///< No other rows of `c` are touched.
+    const void* ahead;
+    int64_t ahead_bytes;
+};
+/** The whole numbers of one group and block, and what makes them a part of the output: for every row
+ * `c = fma(fma(zero, offset, sum), scale * row scale, c)`, without zero points `c = fma(sum, scale * row scale, c)`. */
+struct GroupSums {
+    const int32_t* sums;   ///< `[count][32]`
+    const float* scales;   ///< `[32]`
+    const float* zeros;    ///< `[32]`
+    const float* factors;  ///< `[2][32]`: scales and offsets of the rows.
+    float* c;
+    int64_t ldc;
+    int64_t count;
+};
+
+/** See TileGroups::codes: half a tile. */
+inline constexpr int64_t kTileSpill = 8 * 2 * kTileBytes;
 
 /** The kernels of one policy. Between `begin` and `end` a thread may call the others; every thread has its own tiles.
  */
@@ -47,8 +87,8 @@ struct AmxKernels {
     const char* name;
     void (*begin)();
     void (*end)();
-    void (*gemm_bf16)(const TileProductBf16& product);
-    void (*gemm_int8)(const TileProductInt8& product);
+    void (*gemm_bf16)(const TileProduct& product);
+    void (*gemm_groups)(const TileGroups& product);
     /** As in Kernels, but rows of queries, weights, logits and output up to the next multiple of 16 are touched. */
     void (*score_tile)(const ScoreTile& tile);
     void (*value_tile)(const ValueTile& tile);

@@ -118,6 +118,29 @@ struct Emulated {
                 write(c, m, n, static_cast<int32_t>(static_cast<uint32_t>(sum)));  // wraps, as the instruction
             }
     }
+    /** No tiles here: what vectors do beside them. */
+    template <bool Zeros>
+    class Scaler {
+      public:
+        void begin(const GroupSums& sums) {
+            waiting_ = sums;
+            row_ = 0;
+        }
+        void advance(int64_t count) {
+            for (; count > 0 && row_ < waiting_.count; --count, ++row_)
+                for (int64_t o = 0; o < kPanel; ++o) {
+                    auto exact = static_cast<float>(waiting_.sums[row_ * kPanel + o]);
+                    if (Zeros) exact = std::fma(waiting_.zeros[o], waiting_.factors[2 * kTileRows + row_], exact);
+                    const float scale = waiting_.scales[o] * waiting_.factors[row_];
+                    float& c = waiting_.c[row_ * waiting_.ldc + o];
+                    c = std::fma(exact, scale, c);
+                }
+        }
+
+      private:
+        GroupSums waiting_{};
+        int64_t row_ = 0;
+    };
 };
 
 }  // namespace

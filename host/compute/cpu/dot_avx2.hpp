@@ -49,13 +49,13 @@ struct DotAvx2 {
     static void write(void* p, B b) { _mm256_storeu_si256(static_cast<__m256i*>(p), b); }
     /** See quant_wide_inl.hpp. */
     template <int Shift>
-    static B recoded(B codes, B zero, B factor) {
+    static B recoded(B codes, B zero, B factor, B flip) {
         const B even = _mm256_slli_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(255)), Shift);
         const B odd = _mm256_slli_epi16(_mm256_srli_epi16(codes, 8), Shift);
         const B low = _mm256_mulhrs_epi16(_mm256_sub_epi16(even, zero), factor);
         const B high = _mm256_slli_epi16(_mm256_mulhrs_epi16(_mm256_sub_epi16(odd, zero), factor), 8);
         const B both = _mm256_or_si256(_mm256_and_si256(low, _mm256_set1_epi16(255)), high);
-        return _mm256_xor_si256(both, _mm256_set1_epi8(-128));
+        return _mm256_xor_si256(both, flip);
     }
     static void store(float* p, F x) { _mm256_storeu_ps(p, x); }
 };

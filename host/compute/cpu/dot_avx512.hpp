@@ -51,13 +51,13 @@ struct DotAvx512 {
     static void write(void* p, B b) { _mm512_storeu_si512(p, b); }
     /** See quant_wide_inl.hpp. */
     template <int Shift>
-    static B recoded(B codes, B zero, B factor) {
+    static B recoded(B codes, B zero, B factor, B flip) {
         const B even = _mm512_slli_epi16(_mm512_and_si512(codes, _mm512_set1_epi16(255)), Shift);
         const B odd = _mm512_slli_epi16(_mm512_srli_epi16(codes, 8), Shift);
         const B low = _mm512_mulhrs_epi16(_mm512_sub_epi16(even, zero), factor);
         const B high = _mm512_slli_epi16(_mm512_mulhrs_epi16(_mm512_sub_epi16(odd, zero), factor), 8);
         const B both = _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi16(255)), high);
-        return _mm512_xor_si512(both, _mm512_set1_epi8(-128));
+        return _mm512_xor_si512(both, flip);
     }
     static void store(float* p, F x) { _mm512_storeu_ps(p, x); }
 };

@@ -69,15 +69,15 @@ struct Dot {
     static void write(void* p, B b) { __builtin_memcpy(p, &b, sizeof(b)); }
     /** See quant_wide_inl.hpp. */
     template <int Shift>
-    static B recoded(B codes, B zero, B factor) {
+    static B recoded(B codes, B zero, B factor, B flip) {
         B result = 0;
         for (int shift = 0; shift < 32; shift += 8) {
             const auto value = static_cast<int32_t>((codes >> shift & 255u) << Shift);
             const int32_t product =
                 (value - static_cast<int32_t>(zero & 0xFFFFu)) * static_cast<int32_t>(factor & 0xFFFFu);
-            result |= ((static_cast<B>((product + 0x4000) >> 15) + 128u) & 255u) << shift;
+            result |= (static_cast<B>((product + 0x4000) >> 15) & 255u) << shift;
         }
-        return result;
+        return result ^ flip;
     }
     static void store(float* p, F x) { *p = x; }
 };

@@ -9,10 +9,9 @@
  * front to back, which is all that matters then. In both, sums stay in a small tile until the epilogue writes them, so
  * the output is touched once.
  *
- *  On a processor with AMX, the tile kernels (linear_amx.hpp) or, on wish, oneDNN (linear_onednn.hpp) multiply the
- * blocks of many rows in bf16: from the same panels, into a tile that the same epilogue reads.
- *
- *  Many rows meet quantised weights in blocks of their own (linear_wide.hpp).
+ *  Blocks of their own have, in bf16, quantised weights and many rows (linear_wide.hpp) and, on a processor with AMX,
+ * all weights (linear_amx.hpp); both walk as linear_blocks.hpp says. On wish oneDNN (linear_onednn.hpp) multiplies many
+ * rows in bf16: from the same panels, into a tile that the same epilogue reads.
  *
  *  The cut depends on shapes only, never on the number of threads.
  */

@@ -9,8 +9,9 @@
 
 namespace vlm::cpu {
 
-/** The kernels that multiply this call, or NULL: oneDNN is asked for, the mode is not bf16, the weights are neither
- * bf16 nor quantised, there are few rows (one row of tiles would be half padding), or there is no AMX.
+/** The kernels that multiply this call, or NULL: the mode is not bf16, the weights are neither bf16 nor quantised,
+ * oneDNN is asked for (for weights in bf16; it has no quantised ones), there are few rows, or there is no AMX. Weights
+ * in bf16 are multiplied in bf16, quantised ones in int8, to the bit as without AMX.
  *  @param dense  as resolve_dense_engine returned it. */
 const AmxKernels* amx_for(DenseEngine dense, Precision mode, WeightType type, int64_t rows);
 

@@ -19,8 +19,9 @@
  * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
  * same to the bit on every instruction set, for every number of rows and of threads.
  *
- *  Many rows leave that order for a faster one: with AMX 32 and more are multiplied in bf16 (linear_amx.cpp), with VNNI
- * 128 and more in groups of 128 (quant_wide_inl.hpp). There, too, neither threads nor the number of rows change a bit.
+ *  Many rows leave that order for a faster one, where the processor multiplies bytes (VNNI, AMX): from 128 on they are
+ * multiplied in groups of 256 (quant_wide_inl.hpp). There, too, neither threads nor the number of rows change a bit,
+ * and in either order tiles (linear_amx.cpp) give what vectors do.
  */
 #pragma once
 #include <cstddef>
@@ -52,6 +53,10 @@ struct QuantLayout {
     constexpr int64_t codes() const { return zeros() + (bits == 4 ? groups * kPanel : 0); }
     constexpr int64_t group_bytes() const { return kPanel * kQuantGroup * bits / 8; }
     constexpr int64_t bytes() const { return codes() + groups * group_bytes(); }
+    /** The codes of `panel` from depth `begin`, a multiple of kQuantGroup, on. */
+    const std::byte* codes_at(const std::byte* panel, int64_t begin) const {
+        return panel + codes() + begin / kQuantGroup * group_bytes();
+    }
 };
 
 /** One row of quantised activations: codes `[depth]` int8, then f32 scales `[groups]`, then int32 `[groups]` of -128
@@ -61,8 +66,9 @@ constexpr int64_t quant_row_bytes(int64_t depth) {
     return (depth + depth / kQuantGroup * 8 + 63) / 64 * 64;
 }
 
-/** Depth that shares a scale where many rows are multiplied (quant_wide_inl.hpp). */
-inline constexpr int64_t kWideGroup = 128;
+/** Depth that shares a scale where many rows are multiplied (quant_wide_inl.hpp). 256: what keeps the tiles of AMX busy
+ * (amx_kernels_inl.hpp), while as few activations as possible share a scale. */
+inline constexpr int64_t kWideGroup = 256;
 /** Rows from which on that is done: fewer do not make up for recoding the weights, and a sequence that decodes, with
  * guessed tokens too, stays below and so gives the same bits as token by token. */
 inline constexpr int64_t kWideMinRows = 128;
@@ -112,16 +118,19 @@ struct QuantKernels {
     bool (*quantise_panel)(const float* weights, const QuantLayout& layout, std::byte* panel);
     /** Weights of depths [begin, begin + depth) as f32 `[depth][32]`. */
     void (*dequantise)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, float* out);
-    /** The same rounded to bf16, as a bf16 panel has them: `[depth / 2][32][2]`. Multiples of kQuantGroup. */
-    void (*expand_bf16)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, uint16_t* out);
+    /** The same depths, multiples of kQuantGroup, as tiles multiply them: codes of 8 bits `[depth / 4][32][4]`, signed,
+     * and per group of 32 `[32]` scales and `[32]` factors of a row's offsets, which take the zero points off: 0 for
+     * 8 bits, whose zero points are off already. */
+    void (*unpack)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, int8_t* codes,
+                   float* scales, float* zeros);
     /** `n` numbers of half precision, a multiple of 32, as f32. */
     void (*expand_f16)(const uint16_t* halves, int64_t n, float* out);
     /** Many rows in wide groups; all three NULL where that does not pay. quantise_row in wide groups. */
     void (*quantise_wide_row)(const float* x, int64_t n, int64_t depth, std::byte* row);
     /** Depths [begin, begin + depth) of a panel as a piece with one scale per wide group, see WideProduct. `begin` is a
-     * multiple of kWideGroup, `depth` too or what is left. */
-    void (*recode)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, uint8_t* codes,
-                   float* scales);
+     * multiple of kWideGroup, `depth` too or what is left. Codes are 128 above their weights, or `is_signed`. */
+    void (*recode)(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, bool is_signed,
+                   uint8_t* codes, float* scales);
     void (*gemm_wide)(const WideProduct& product);
 };
 

@@ -245,40 +245,24 @@ void dequantise(const std::byte* panel, const QuantLayout& layout, int64_t begin
     }
 }
 
-/** Two weights of one output as a pair of bf16, rounded to nearest, halves away from zero. The products are exact: a
- * scale has 5 bits, codes and zero points have 8. */
-inline uint32_t bf16_pair(uint32_t even, uint32_t odd, float scale, float lowest) {
-    const uint32_t low = bits_of(scale * static_cast<float>(static_cast<int32_t>(even)) + lowest) + 0x8000u;
-    const uint32_t high = bits_of(scale * static_cast<float>(static_cast<int32_t>(odd)) + lowest) + 0x8000u;
-    return (high & 0xFFFF0000u) | low >> 16;
-}
-
-void expand_bf16(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, uint16_t* out) {
+void unpack(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, int8_t* codes,
+            float* scales, float* zeros) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(panel);
     const bool four = layout.bits == 4;
-    for (int64_t g = begin / kQuantGroup; g < (begin + depth) / kQuantGroup; ++g) {
-        float scales[kLanes], lowest[kLanes];
+    for (int64_t g = begin / kQuantGroup; g < (begin + depth) / kQuantGroup; ++g, scales += kPanel, zeros += kPanel) {
         for (int o = 0; o < kLanes; ++o) {
-            const uint8_t zero = four ? bytes[layout.zeros() + g * kPanel + o] : uint8_t{0};
             scales[o] = scale_value(bytes[layout.scales() + g * kPanel + o], bytes[o]);
-            lowest[o] = -scales[o] * (four ? static_cast<float>(zero) * 0.0625f : 128.0f);
+            // A row's offset is -128 times the sum of its codes, and zero points are sixteenths.
+            zeros[o] = four ? static_cast<float>(bytes[layout.zeros() + g * kPanel + o]) * 0x1p-11f : 0.0f;
         }
-        const uint8_t* codes = bytes + layout.codes() + g * layout.group_bytes();
-        for (int line = 0; line < kDepths / (four ? 8 : 4); ++line, codes += 4 * kPanel) {
-            uint32_t pairs[4][kLanes];
-            for (int o = 0; o < kLanes; ++o) {
-                uint32_t quad;
-                __builtin_memcpy(&quad, codes + 4 * o, sizeof(quad));
-                const uint32_t low = four ? quad & 0x0F0F0F0Fu : quad, high = quad >> 4 & 0x0F0F0F0Fu;
-                const auto pair = [&](uint32_t q) { return bf16_pair(q & 255u, q >> 8 & 255u, scales[o], lowest[o]); };
-                pairs[0][o] = pair(low);
-                pairs[1][o] = pair(low >> 16);
-                pairs[2][o] = pair(high);
-                pairs[3][o] = pair(high >> 16);
-            }
-            const int count = four ? 4 : 2;
-            __builtin_memcpy(out, pairs, sizeof(pairs[0]) * static_cast<size_t>(count));
-            out += 2 * kPanel * count;
+        const uint8_t* from = bytes + layout.codes() + g * layout.group_bytes();
+        constexpr int kLine = 4 * kLanes;
+        for (int64_t line = 0; line < layout.group_bytes() / kLine; ++line, from += kLine) {
+            for (int i = 0; i < kLine; ++i) codes[i] = static_cast<int8_t>(four ? from[i] & 15 : from[i] ^ 128);
+            codes += kLine;
+            if (!four) continue;
+            for (int i = 0; i < kLine; ++i) codes[i] = static_cast<int8_t>(from[i] >> 4);
+            codes += kLine;
         }
     }
 }

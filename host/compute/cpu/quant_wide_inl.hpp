@@ -1,7 +1,7 @@
 /** @file quant_wide_inl.hpp
- *  Many rows of 8-bit activations times quantised weights, in groups of 128. With groups of 32 a fifth of the
+ *  Many rows of 8-bit activations times quantised weights, in groups of 256. With groups of 32 a fifth of the
  * multiplications turns integer sums into floats, and 4-bit codes are unpacked again for every few rows. So a piece of
- * a panel is given codes of 8 bits with one scale per 128 depths, once for several hundred rows, and integer sums run
+ * a panel is given codes of 8 bits with one scale per 256 depths, once for several hundred rows, and integer sums run
  * on for as long. They then are all that has to stay in registers, which makes room for twice the rows in a tile: fewer
  * loads for as many products.
  *
@@ -21,21 +21,25 @@ void quantise_wide_row(const float* x, int64_t n, int64_t depth, std::byte* row)
     quantise_groups<static_cast<int>(kWideGroup)>(x, n, depth, row);
 }
 
-/** One group of 32 depths: codes of `Bits` become codes of 8 bits. `zeros` and `factors` hold two 16-bit numbers each.
+/** One group of 32 depths: codes of `Bits` become codes of 8 bits. `zeros` and `factors` hold two 16-bit numbers each;
+ * `flip`: four bytes that turn signed codes into those that are wanted.
  */
 template <int Bits>
-void recode_group(const uint8_t* codes, const uint32_t* zeros, const uint32_t* factors, uint8_t* out) {
+void recode_group(const uint8_t* codes, const uint32_t* zeros, const uint32_t* factors, const std::byte* flip,
+                  uint8_t* out) {
     using B = Dot::B;
+    const B flips = Dot::broadcast(flip);
     constexpr int kLine = 4 * kLanes, kLines = Bits == 4 ? 4 : 8;
     for (int o = 0; o < kLanes; o += Dot::kWidth) {
         const B zero = Dot::load(zeros + o), factor = Dot::load(factors + o);
         for (int line = 0; line < kLines; ++line) {
             const B loaded = Dot::load(codes + line * kLine + 4 * o);
             if constexpr (Bits == 4) {
-                Dot::write(out + 2 * line * kLine + 4 * o, Dot::recoded<5>(Dot::low(loaded), zero, factor));
-                Dot::write(out + (2 * line + 1) * kLine + 4 * o, Dot::recoded<5>(Dot::high(loaded), zero, factor));
+                Dot::write(out + 2 * line * kLine + 4 * o, Dot::recoded<5>(Dot::low(loaded), zero, factor, flips));
+                Dot::write(out + (2 * line + 1) * kLine + 4 * o,
+                           Dot::recoded<5>(Dot::high(loaded), zero, factor, flips));
             } else {
-                Dot::write(out + line * kLine + 4 * o, Dot::recoded<1>(loaded, zero, factor));
+                Dot::write(out + line * kLine + 4 * o, Dot::recoded<1>(loaded, zero, factor, flips));
             }
         }
     }
@@ -43,8 +47,8 @@ void recode_group(const uint8_t* codes, const uint32_t* zeros, const uint32_t* f
 
 /** One wide group, of `parts` groups from `group` on. */
 template <int Bits>
-void recode_wide(const uint8_t* panel, const QuantLayout& layout, int64_t group, int parts, uint8_t* codes,
-                 float* wide_scales) {
+void recode_wide(const uint8_t* panel, const QuantLayout& layout, int64_t group, int parts, const std::byte* flip,
+                 uint8_t* codes, float* wide_scales) {
     float scales[kWideParts][kLanes], largest[kLanes] = {};
     uint32_t zeros[kWideParts][kLanes], factors[kWideParts][kLanes];
     for (int p = 0; p < parts; ++p) {
@@ -66,18 +70,20 @@ void recode_wide(const uint8_t* panel, const QuantLayout& layout, int64_t group,
             const auto ratio = static_cast<int32_t>(scales[p][o] / largest[o] * kFull + 0.5f);
             factors[p][o] = static_cast<uint32_t>(ratio) * 0x10001u;
         }
-        recode_group<Bits>(panel + layout.codes() + (group + p) * layout.group_bytes(), zeros[p], factors[p],
+        recode_group<Bits>(panel + layout.codes() + (group + p) * layout.group_bytes(), zeros[p], factors[p], flip,
                            codes + p * kDepths * kLanes);
     }
 }
 
-void recode(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, uint8_t* codes,
-            float* scales) {
+void recode(const std::byte* panel, const QuantLayout& layout, int64_t begin, int64_t depth, bool is_signed,
+            uint8_t* codes, float* scales) {
+    constexpr std::byte flips[2][4] = {{std::byte{128}, std::byte{128}, std::byte{128}, std::byte{128}}, {}};
     const auto* bytes = reinterpret_cast<const uint8_t*>(panel);
     for (int64_t k = 0; k < depth; k += kWideGroup, codes += kWideGroup * kPanel, scales += kPanel) {
         const int64_t left = depth - k, group = (begin + k) / kQuantGroup;
         const int parts = left < kWideGroup ? static_cast<int>(left / kQuantGroup) : kWideParts;
-        (layout.bits == 4 ? recode_wide<4> : recode_wide<8>)(bytes, layout, group, parts, codes, scales);
+        (layout.bits == 4 ? recode_wide<4> : recode_wide<8>)(bytes, layout, group, parts, flips[is_signed ? 1 : 0],
+                                                             codes, scales);
     }
 }
 

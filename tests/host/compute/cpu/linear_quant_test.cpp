@@ -67,8 +67,7 @@ TEST(LinearQuant, SameBitsForEveryInstructionSetNumberOfThreadsAndOfRows) {
     };
     for (const WeightType type : {WeightType::int8, WeightType::int4}) {
         std::vector<float> few, many[2];
-        for_each_isa([&](Isa isa) {
-            if (isa == Isa::amx) return;  // many rows are multiplied in bf16 there
+        for_each_isa([&](Isa) {
             const bool wide = cpu::quant_kernels().gemm_wide != nullptr;
             for (const int threads : {1, 2, 3}) {
                 ThreadPool pool(threads);

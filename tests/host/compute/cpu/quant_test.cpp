@@ -5,6 +5,7 @@
 #include "host/compute/cpu/quant.hpp"
 
 #include <cstring>
+#include <utility>
 
 #include "host/compute/cpu/convert.hpp"
 #include "tests/host/compute/cpu/support.hpp"
@@ -104,20 +105,24 @@ TEST(Quant, DequantisedIsWhatTheLayoutSays) {
     }
 }
 
-TEST(Quant, ExpandedToBf16IsTheDequantisedRounded) {
+TEST(Quant, UnpackedIsWhatIsStored) {
     for (const int64_t bits : {4, 8}) {
         const QuantLayout layout = QuantLayout::of(bits, 192);
         const auto panel = pack(cpu::quant_kernels(), layout, panel_weights(192, 4));
-        const auto weights = unpack(cpu::quant_kernels(), layout, panel);
         for (const QuantKernels* kernels : all_kernels()) {
-            constexpr int64_t begin = 32, depth = 96;
-            std::vector<uint16_t> out(static_cast<size_t>(depth * kPanel));
-            kernels->expand_bf16(panel.data(), layout, begin, depth, out.data());
+            constexpr int64_t begin = 32, depth = 96, groups = depth / cpu::kQuantGroup;
+            std::vector<int8_t> codes(static_cast<size_t>(depth * kPanel));
+            std::vector<float> scales(static_cast<size_t>(groups * kPanel)), zeros(scales.size(), -1.0f);
+            kernels->unpack(panel.data(), layout, begin, depth, codes.data(), scales.data(), zeros.data());
             for (int64_t k = 0; k < depth; ++k)
                 for (int64_t o = 0; o < kPanel; ++o) {
-                    const float want = weights[static_cast<size_t>((begin + k) * kPanel + o)];
-                    const float got = cpu::bf16_to_float(out[static_cast<size_t>(k / 2 * 2 * kPanel + 2 * o + k % 2)]);
-                    ASSERT_LE(std::abs(got - want), std::abs(want) / 256) << kernels->name << " bits " << bits;
+                    const Weight w = weight_at(panel, layout, begin + k, o);
+                    const auto group = static_cast<size_t>(k / cpu::kQuantGroup * kPanel + o);
+                    const int code = codes[static_cast<size_t>(k / 4 * 128 + 4 * o + k % 4)];
+                    ASSERT_EQ(scales[group], w.scale) << kernels->name;
+                    ASSERT_EQ(static_cast<float>(code) - 128 * zeros[group], static_cast<float>(w.code) - w.zero)
+                        << kernels->name << " bits " << bits << " depth " << k << " output " << o;
+                    ASSERT_EQ(zeros[group], bits == 4 ? w.zero / 128 : 0.0f);
                 }
         }
     }
@@ -212,19 +217,27 @@ WideGroup wide_group(const std::vector<std::byte>& panel, const QuantLayout& lay
 
 TEST(Quant, RecodedWeightsAreTheSameToHalfAStep) {
     for (const int64_t bits : {4, 8}) {
-        const QuantLayout layout = QuantLayout::of(bits, 320);  // two wide groups and half a one
-        auto weights = panel_weights(320, 13);
+        constexpr int64_t begin = cpu::kWideGroup, depth = begin + begin / 2;  // a wide group, then one and half a one
+        const QuantLayout layout = QuantLayout::of(bits, begin + depth);
+        auto weights = panel_weights(begin + depth, 13);
         for (int64_t k = 32; k < 64; ++k) weights[static_cast<size_t>(k * kPanel + 5)] *= 20;  // one loud group
         const auto panel = pack(cpu::quant_kernels(), layout, weights);
         const auto stored = unpack(cpu::quant_kernels(), layout, panel);
         for (const QuantKernels* kernels : all_kernels()) {
             if (kernels->recode == nullptr) continue;
-            constexpr int64_t begin = cpu::kWideGroup, depth = 320 - begin;
             std::vector<uint8_t> codes(static_cast<size_t>(depth * kPanel));
             std::vector<float> scales(static_cast<size_t>(cpu::wide_groups(depth) * kPanel));
             for (const int64_t first : {int64_t{0}, begin}) {
                 const int64_t count = first == 0 ? begin : depth;
-                kernels->recode(panel.data(), layout, first, count, codes.data(), scales.data());
+                const std::vector<float> no_scales(scales.size());
+                std::vector<uint8_t> signed_codes(codes.size());
+                scales = no_scales;
+                kernels->recode(panel.data(), layout, first, count, true, signed_codes.data(), scales.data());
+                const std::vector<float> signed_scales = std::exchange(scales, no_scales);
+                kernels->recode(panel.data(), layout, first, count, false, codes.data(), scales.data());
+                ASSERT_EQ(scales, signed_scales);
+                for (int64_t i = 0; i < count * kPanel; ++i)
+                    ASSERT_EQ(signed_codes[static_cast<size_t>(i)], codes[static_cast<size_t>(i)] ^ 128);
                 for (int64_t k = 0; k < count; ++k)
                     for (int64_t o = 0; o < kPanel; ++o) {
                         const WideGroup group =
@@ -246,7 +259,7 @@ TEST(Quant, RecodedWeightsAreTheSameToHalfAStep) {
 TEST(Quant, ProductsInWideGroupsAreTheReferenceToTheBit) {
     constexpr int64_t most = 31, ldc = kPanel + 3;
     for (const int64_t bits : {4, 8})
-        for (const int64_t depth : {1, 64, 100, 128, 320, 700}) {
+        for (const int64_t depth : {1, 64, 100, 256, 320, 1400}) {
             const QuantLayout layout = QuantLayout::of(bits, depth);
             const auto panel = pack(cpu::quant_kernels(), layout, panel_weights(depth, 5));
             Floats x = random_floats({most, depth}, static_cast<uint32_t>(depth));
@@ -278,7 +291,7 @@ TEST(Quant, ProductsInWideGroupsAreTheReferenceToTheBit) {
                     std::vector<uint8_t> codes(static_cast<size_t>(3 * cpu::kWideGroup * kPanel));
                     for (int64_t k = 0; k < layout.depth(); k += 3 * cpu::kWideGroup) {
                         const int64_t count = std::min(3 * cpu::kWideGroup, layout.depth() - k);
-                        kernels->recode(panel.data(), layout, k, count, codes.data(), scales.data());
+                        kernels->recode(panel.data(), layout, k, count, false, codes.data(), scales.data());
                         kernels->gemm_wide({a.data(), lda, layout.depth(), k, count, codes.data(), scales.data(),
                                             c.data(), ldc, rows, rows % 2 == 0 ? panel.data() : nullptr,
                                             rows % 2 == 0 ? layout.bytes() : 0});
@@ -397,7 +410,7 @@ TEST(Quant, ActivationsThatAreNoNumbersReachEveryOutput) {
             kernels->quantise_wide_row(x.values.data(), depth, layout.depth(), wide.data());
             std::vector<uint8_t> codes(static_cast<size_t>(layout.depth() * kPanel));
             std::vector<float> scales(static_cast<size_t>(kPanel)), sums(static_cast<size_t>(kPanel));
-            kernels->recode(panel.data(), layout, 0, layout.depth(), codes.data(), scales.data());
+            kernels->recode(panel.data(), layout, 0, layout.depth(), false, codes.data(), scales.data());
             kernels->gemm_wide({wide.data(), 0, layout.depth(), 0, layout.depth(), codes.data(), scales.data(),
                                 sums.data(), kPanel, 1, nullptr, 0});
             for (const float v : sums) EXPECT_TRUE(std::isnan(v)) << kernels->name;
