@@ -5,11 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
 #include <vector>
 
 #include "host/base/cpu_features.hpp"
 #include "host/bench/peak_kernels.hpp"
 #include "host/bench/series.hpp"
+#include "tests/host/compute/cpu/amx_trap.hpp"
 
 namespace vlm::bench {
 namespace {
@@ -25,6 +27,27 @@ TEST(MachinePeak, EveryInstructionSetRuns) {
             EXPECT_GT(kernel.operations, 0);
         }
     }
+}
+
+/** On any other processor the tests execute the tile instructions and count them. */
+TEST(MachinePeak, TilesCountWhatTheyMultiply) {
+#if defined(__x86_64__)
+    if (detected_isa() >= Isa::amx) GTEST_SKIP() << "this processor executes the instructions itself";
+    const test::AmxTrap trap;
+    const std::pair<PeakType, double> types[] = {{PeakType::bf16, 32}, {PeakType::int8, 64}};
+    for (const auto& [type, depth] : types) {
+        const PeakKernel kernel = peak_kernel(type, Isa::amx);
+        SCOPED_TRACE(kernel.name);
+        constexpr int64_t rounds = 20, products = 4 * rounds,
+                          around = 1 + 4 + 4 + 1;  // configure, sums, operands, release
+        const int64_t before = test::AmxTrap::executed();
+        kernel.run(rounds);
+        EXPECT_EQ(test::AmxTrap::executed() - before, products + around);
+        EXPECT_EQ(kernel.operations * rounds, products * 16 * 16 * depth * 2);
+    }
+#else
+    GTEST_SKIP() << "no AMX on this architecture";
+#endif
 }
 
 TEST(MachinePeak, WiderInstructionsDoMore) {
