@@ -32,16 +32,6 @@ struct FewRows {
         return o < e.outputs ? o : e.outputs - 1;
     }
 
-    /** Elements k … k + 7 of a row, zeros behind its end. */
-    VLM_HD void take(const T* row, int64_t k, float* v) const {
-        if (pieces && k + 8 <= x.columns) {
-            load8(row + k, v);
-            return;
-        }
-        VLM_UNROLL
-        for (int i = 0; i < 8; ++i) v[i] = k + i < x.columns ? to_float(row[k + i]) : 0.0f;
-    }
-
     template <class Block>
     VLM_HD void operator()(Block& block) const {
         using Piece = typename Weights::Piece;
@@ -70,7 +60,7 @@ struct FewRows {
                 VLM_UNROLL
                 for (int r = 0; r < kRows; ++r) {
                     float v[8];
-                    take(rows[r], k + 8 * sub, v);
+                    load8_of(rows[r], k + 8 * sub, x.columns, pieces, v);
                     VLM_UNROLL
                     for (int l = 0; l < kLines; ++l) {
                         VLM_UNROLL
@@ -103,13 +93,6 @@ struct FewRows {
         }
     }
 };
-
-/** Whether all rows begin on 16 bytes. */
-bool aligned_rows(const RowLayout& x, int64_t element) {
-    bool aligned = reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
-    for (int32_t d = 0; x.count > 1 && d < x.rows.dims; ++d) aligned = aligned && x.rows.stride[d] * element % 16 == 0;
-    return aligned;
-}
 
 template <class T, class Weights, int kRows>
 void go(const Queue& queue, const RowLayout& x, const WeightMatrix& weight, const LinearEpilogue& e,

@@ -18,6 +18,7 @@ template <class T>
 struct RowsToE4m3 {
     static constexpr int kThreads = 128;
     RowLayout x;
+    bool pieces;  ///< Rows of x begin on 16 bytes.
     uint8_t* codes;
     float* scales;
     int64_t stride;  ///< Of codes; zeros behind the columns of x.
@@ -29,28 +30,36 @@ struct RowsToE4m3 {
         const T* row = x.row<T>(r < x.count ? r : 0);
         const int64_t columns = r < x.count ? x.columns : 0;
         float largest = 0.0f;
-        for (int64_t k = block.thread(); k < columns; k += block.threads()) {
-            const float magnitude = fabsf(to_float(row[k]));
-            if (fault != nullptr && !(magnitude <= kQuantLimit)) *fault = static_cast<int32_t>(Fault::quantise);
-            largest = magnitude > largest ? magnitude : largest;
+        for (int64_t k = int64_t{8} * block.thread(); k < columns; k += int64_t{8} * block.threads()) {
+            float v[8];
+            load8_of(row, k, columns, pieces, v);
+            VLM_UNROLL
+            for (int i = 0; i < 8; ++i) {
+                const float magnitude = fabsf(v[i]);
+                if (fault != nullptr && !(magnitude <= kQuantLimit)) *fault = static_cast<int32_t>(Fault::quantise);
+                largest = magnitude > largest ? magnitude : largest;
+            }
         }
         largest = block.max(largest);
         const float wanted = largest / kLargest, scale = wanted > kSmallestScale ? wanted : kSmallestScale;
         const float inverse = 1.0f / scale;
         if (block.thread() == 0) scales[r] = scale;
         for (int64_t k = int64_t{16} * block.thread(); k < stride; k += int64_t{16} * block.threads()) {
-            Vector v;
+            Vector piece;
             VLM_UNROLL
-            for (int word = 0; word < 4; ++word) {
-                v.words[word] = 0;
+            for (int half = 0; half < 2; ++half) {
+                float v[8];
+                load8_of(row, k + 8 * half, columns, pieces, v);
                 VLM_UNROLL
-                for (int i = 0; i < 4; ++i) {
-                    const int64_t column = k + 4 * word + i;
-                    const float number = column < columns ? to_float(row[column]) * inverse : 0.0f;
-                    v.words[word] |= static_cast<uint32_t>(e4m3_from_float(number)) << (8 * i);
+                for (int word = 0; word < 2; ++word) {
+                    uint32_t four = 0;
+                    VLM_UNROLL
+                    for (int i = 0; i < 4; ++i)
+                        four |= static_cast<uint32_t>(e4m3_from_float(v[4 * word + i] * inverse)) << (8 * i);
+                    piece.words[2 * half + word] = four;
                 }
             }
-            store_vector(codes + r * stride + k, v);
+            store_vector(codes + r * stride + k, piece);
         }
     }
 };
@@ -60,9 +69,9 @@ struct RowsToE4m3 {
 void launch_rows_to_e4m3(const Queue& queue, const char* name, uint32_t dtype, const RowLayout& x, int64_t rows,
                          const E4m3Rows& to, int32_t* fault) {
     if (dtype == VLM_DTYPE_BF16) {
-        launch(queue, name, {rows}, RowsToE4m3<Bf16>{x, to.codes, to.scales, to.stride, fault});
+        launch(queue, name, {rows}, RowsToE4m3<Bf16>{x, aligned_rows(x, 2), to.codes, to.scales, to.stride, fault});
     } else {
-        launch(queue, name, {rows}, RowsToE4m3<float>{x, to.codes, to.scales, to.stride, fault});
+        launch(queue, name, {rows}, RowsToE4m3<float>{x, aligned_rows(x, 4), to.codes, to.scales, to.stride, fault});
     }
 }
 

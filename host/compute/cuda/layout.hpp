@@ -43,4 +43,11 @@ struct RowLayout {
     }
 };
 
+/** Whether all rows begin on 16 bytes. @param element  Bytes of one. */
+inline bool aligned_rows(const RowLayout& x, int64_t element) {
+    bool aligned = reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
+    for (int32_t d = 0; x.count > 1 && d < x.rows.dims; ++d) aligned = aligned && x.rows.stride[d] * element % 16 == 0;
+    return aligned;
+}
+
 }  // namespace vlm::cuda

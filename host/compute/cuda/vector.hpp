@@ -95,4 +95,16 @@ VLM_HD void load8(const T* from, float* to) {
     expand(v, to, T{});
 }
 
+/** Elements k … k + 7 of a row of `columns`, zeros behind its end; k is a multiple of 8.
+ *  @param pieces  Whether the row begins on 16 bytes. */
+template <class T>
+VLM_HD void load8_of(const T* row, int64_t k, int64_t columns, bool pieces, float* to) {
+    if (pieces && k + 8 <= columns) {
+        load8(row + k, to);
+        return;
+    }
+    VLM_UNROLL
+    for (int i = 0; i < 8; ++i) to[i] = k + i < columns ? to_float(row[k + i]) : 0.0f;
+}
+
 }  // namespace vlm::cuda
