@@ -77,6 +77,20 @@ parity_bf16() {
          END { print "lowest cosine of " tensors + 0 " tensors: " low; exit !(tensors > 0 && low >= 0.99) }' "$out/bf16.txt"
 }
 
+# weights_table SHAPE: medians of its stages with each type of weights, from the logs of its benchmarks.
+weights_table() {
+    echo
+    echo "| $1, ms per stage, by weights | encode | prefill |$(echo "$batches" | tr , '\n' | sed 's/.*/ decode x& |/' | tr -d '\n')"
+    echo "|---|---|---|$(echo "$batches" | tr , '\n' | sed 's/.*/---|/' | tr -d '\n')"
+    for weights in auto int8 int4 $fp8; do
+        line="| $weights |"
+        for stage in encode 'prefill [0-9]*' $(echo "$batches" | sed 's/\([0-9]*\),*/decode.x\1 /g'); do
+            line="$line $(sed -n "s/.*\"$stage\":{\"ms\":{\"min\":[^,]*,\"median\":\([^,]*\),.*/\1/p" "$out/bench-$1-$weights.log" | head -n 1) |"
+        done
+        echo "$line"
+    done
+}
+
 # shellcheck disable=SC2086  # lists of words, here and below
 step open "$vlmhost" bench --shape tiny --device cuda --starts 0 --runs 1 $small
 step tests $tests
@@ -129,6 +143,7 @@ done
 {
     echo "Measured $(date -u +%Y-%m-%d) with \`tools/bench/gpu.sh\` on $gpu."
     for shape in $shapes; do
+        weights_table "$shape"
         [ -f "$out/peers-$shape.log" ] && sed -n '/^|/p; /^[a-z].* rounds in turns/p' "$out/peers-$shape.log" | sed 's/^\([^|]\)/\n\1/'
     done
 } >"$out/performance.md"
