@@ -78,7 +78,7 @@ void* take(State& state, const Queue& queue, LinearLayer& layer, int64_t bytes) 
 }
 
 /** A rule decides first. Without one, 4 bits are for the backbone, but for its output layer. That has 8 bits in groups
- * beside fp8 as well: it multiplies few rows, for which fp8 is no faster, and they are finer at the same size. */
+ * beside fp8 as well: they are finer at the same size, and of a prompt it sees few rows, for which fp8 is no faster. */
 WeightType stored_type(const State& state, const std::string& name, uint32_t flags) {
     if (const std::string* type = find_weight_type(state.options.rules, name)) return weight_type_of(*type);
     const bool keep = (flags & VLM_LINEAR_KEEP_PRECISION) != 0;
