@@ -22,6 +22,7 @@ struct BlockCut {
     int64_t row_step;   ///< Rows of a block are a multiple of this.
     int64_t panels;     ///< Panels of a block, both halves of a gated layer counted. Even.
     int64_t depth;      ///< Depth of a step.
+    int64_t gap;        ///< Floats between the rows of the sums: a cache line keeps many rows from meeting in few sets.
 };
 
 /** One step: `c[rows][32] += rows [row, row + rows) times depths [begin, begin + depth) of panel`. With `begin` 0 the
@@ -54,12 +55,12 @@ void walk_blocks(State& state, const vlm_linear& layer, int64_t rows, bool gated
     const int64_t block = round_up((rows + even - 1) / even, cut.row_step);
     const int64_t row_blocks = (rows + block - 1) / block, items = groups * row_blocks;
     state.pool.parallel_for(0, items, 1, [&](int64_t begin, int64_t end) {
-        const ScratchBuffer sums(state.scratch, checked_product(block, cut.panels * kPanel, 4));
+        const ScratchBuffer sums(state.scratch, checked_product(block, cut.panels * kPanel + cut.gap, 4));
         auto&& product = make_product();
         for (int64_t item = begin; item < end; ++item) {
             const int64_t panel = item / row_blocks * group, width = std::min(group, panels - panel);
             const int64_t row = item % row_blocks * block, count = std::min(block, rows - row);
-            const int64_t columns = halves * width, ldc = columns * kPanel;
+            const int64_t columns = halves * width, ldc = columns * kPanel + cut.gap;
             const auto panel_of = [&](int64_t column) {
                 return layer.panel(panel + column % width + column / width * layer.segment_panels);
             };

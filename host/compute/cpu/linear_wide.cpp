@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kDepthBlock = 512;
 static_assert(kDepthBlock % kWideGroup == 0);
 /** Rows of a block are a multiple of the height of the largest tile. */
-constexpr BlockCut kCut = {640, 14, 2, kDepthBlock};
+constexpr BlockCut kCut = {640, 14, 2, kDepthBlock, 0};
 
 }  // namespace
 

@@ -244,12 +244,13 @@ TEST(Amx, LayersWithEpiloguesEqualTheOtherKernels) {
 
 /** Quantised weights give the same bits with tiles as without: few rows in groups of 32, many in wide ones. */
 TEST(Amx, QuantisedLayersAreTheSameToTheBit) {
-    const int64_t shapes[][3] = {{17, 40, 30},  {33, 600, 130},  {127, 333, 36},
-                                 {128, 64, 66}, {129, 1100, 36}, {577, 200, 70}};
+    const int64_t shapes[][3] = {{17, 40, 30},    {33, 600, 130}, {127, 333, 36}, {128, 64, 66},
+                                 {129, 1100, 36}, {577, 200, 70}, {130, 70, 33}};
     for (const WeightType weights : {WeightType::int8, WeightType::int4})
         for (const AmxKernels* kernels : policies())
             for (const auto& s : shapes)
                 for (const bool gated : {false, true}) {
+                    if (gated && s[2] % 2 != 0) continue;
                     const std::vector<float> other = [&] {
                         const ScopedIsaCap cap(std::min(active_isa(), Isa::avx512_bf16));
                         return run_layer(s[0], s[1], s[2], gated, nullptr, weights);
