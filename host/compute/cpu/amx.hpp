@@ -66,6 +66,7 @@ struct TileGroups {
     const void* ahead;
     int64_t ahead_bytes;
 };
+
 /** The whole numbers of one group and block, and what makes them a part of the output: for every row
  * `c = fma(fma(zero, offset, sum), scale * row scale, c)`, without zero points `c = fma(sum, scale * row scale, c)`. */
 struct GroupSums {

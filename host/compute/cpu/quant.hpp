@@ -12,8 +12,9 @@
  *  - 32 bytes: per output the biased exponent of its smallest scale; padded to 64,
  *  - scales, `[groups][32]` bytes,
  *  - zero points, `[groups][32]` bytes, for 4 bits only,
- *  - codes, unsigned: 8 bits `[depth / 4][32][4]`, which is what vpdpbusd and the int8 tiles of AMX read (zero is 128);
- *    4 bits `[depth / 8][32][4]`, where the low halves are four depths and the high halves the next four.
+ *  - codes, unsigned: 8 bits `[depth / 4][32][4]`, which is what vpdpbusd reads (zero is 128), and the int8 tiles of
+ * AMX in a signed copy; 4 bits `[depth / 8][32][4]`, where the low halves are four depths and the high halves the next
+ * four.
  *
  *  Activations are quantised per row and group: 8 bits, symmetric, with an f32 scale. The dot product of a group is
  * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
