@@ -123,8 +123,8 @@ void expand_f16(const uint16_t* halves, int64_t n, float* out) {
 }
 
 constexpr QuantKernels make_quant_kernels(const char* name) {
-    return {name,        quant_gemm<4>, quant_gemm<8>, quantise_row, quantise_panel, dequantise,
-            unpack,      expand_f16,    nullptr,       nullptr,      nullptr};
+    return {name,   quant_gemm<4>, quant_gemm<8>, quantise_row, quantise_panel, dequantise,
+            unpack, expand_f16,    nullptr,       nullptr,      nullptr};
 }
 
 }  // namespace
