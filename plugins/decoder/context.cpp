@@ -84,14 +84,16 @@ vlm_backbone_state Context::state() const {
     return state;
 }
 
-void Context::make_compact(int32_t frequencies) {
+void Context::make_compact(int32_t frequencies, size_t axes) {
     if (compact_) return;
     compact_ = true;
-    frequencies_ = frequencies;
+    frequencies_ = axes == 0 ? frequencies : 0;
+    axes_ = axes;
     for (KeyList& span : spans_) {
         for (int32_t i = 0; i < static_cast<int32_t>(span.size()); ++i) span.row.push_back(i);
-        span.cos.assign(static_cast<size_t>(span.size() * frequencies), 1.0f);
-        span.sin.assign(static_cast<size_t>(span.size() * frequencies), 0.0f);
+        span.cos.assign(static_cast<size_t>(span.size() * frequencies_), 1.0f);
+        span.sin.assign(static_cast<size_t>(span.size() * frequencies_), 0.0f);
+        for (size_t a = 0; a < axes; ++a) span.place[a].assign(static_cast<size_t>(span.size()), 0);
     }
 }
 
@@ -115,6 +117,7 @@ void Context::commit(const Sequence& sequence, const std::vector<NewKeys>& spans
             for (int32_t row : fresh.row) span.row.push_back(row + static_cast<int32_t>(span.cached_rows));
             append(span.cos, fresh.cos);
             append(span.sin, fresh.sin);
+            for (size_t a = 0; a < axes_; ++a) append(span.place[a], fresh.place[a]);
         }
         span.cached_rows += fresh.rows;
     }
@@ -163,6 +166,7 @@ void Context::truncate(int64_t tokens) {
             span.row.resize(keys);
             span.cos.resize(keys * static_cast<size_t>(frequencies_));
             span.sin.resize(keys * static_cast<size_t>(frequencies_));
+            for (size_t a = 0; a < axes_; ++a) span.place[a].resize(keys);
         }
     }
     records_.resize(static_cast<size_t>(tokens));

@@ -6,6 +6,7 @@
  * there.
  */
 #pragma once
+#include <array>
 #include <vector>
 #include <vlm/sdk/components.hpp>
 
@@ -21,8 +22,9 @@ struct KeyList {
     std::vector<int32_t> image;  ///< Image number of each key, -1: text.
     // Compact form only:
     std::vector<int32_t> row;  ///< Cached row of each key.
-    std::vector<float> cos;    ///< [keys, frequencies] rotation of each key inside the kernel.
+    std::vector<float> cos;    ///< [keys, frequencies] rotation of each key inside the kernel; or its places.
     std::vector<float> sin;
+    std::array<std::vector<int32_t>, 3> place;
     int64_t cached_rows = 0;  ///< Rows that each layer of the span holds in the cache.
 
     int64_t size() const { return static_cast<int64_t>(index.size()); }
@@ -37,6 +39,7 @@ struct NewKeys {
     std::vector<int32_t> row;  ///< Compact form: row among the new rows.
     std::vector<float> cos;
     std::vector<float> sin;
+    std::array<std::vector<int32_t>, 3> place;
     int64_t rows = 0;  ///< New rows in the cache.
 };
 
@@ -60,8 +63,9 @@ class Context : public sdk::BackboneContext {
     const std::vector<int64_t>& memory_ends() const { return memory_ends_; }
     vlm_backbone_state state() const;
 
-    /** From now on keys are cached un-rotated; keys that lie in the cache count as rotated by the angle 0. */
-    void make_compact(int32_t frequencies);
+    /** From now on keys are cached un-rotated; keys that lie in the cache count as rotated by the angle 0. Rotations
+     * are kept as they are, or with `axes` > 0 as places on so many axes, from which they are made in every run. */
+    void make_compact(int32_t frequencies, size_t axes);
     /** Takes over what a finished run added. `spans` are ordered by layer; `pruned` counts visual positions that
      *  reducers dropped between layers, `reduced` says that they dropped or merged some. */
     void commit(const Sequence& sequence, const std::vector<NewKeys>& spans, const std::vector<int64_t>& memory_rows,
@@ -87,6 +91,7 @@ class Context : public sdk::BackboneContext {
     int64_t pruned_ = 0;
     int32_t image_base_ = 0;
     int32_t frequencies_ = 0;
+    size_t axes_ = 0;
     bool compact_ = false;
 };
 

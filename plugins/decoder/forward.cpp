@@ -63,7 +63,8 @@ void Forward::prepare(std::span<vlm_backbone_request> requests) {
         item.merged = s.merged;
         for (int32_t row = 0; row < static_cast<int32_t>(s.rows()); ++row) item.input_row.push_back(row);
         item.compact = item.context->compact() || (s.merged && pays_compact(item));
-        if (item.compact) item.context->make_compact(static_cast<int32_t>(frequencies_.size()));
+        if (item.compact)
+            item.context->make_compact(static_cast<int32_t>(frequencies_.size()), rotates_from_places() ? axes() : 0);
     }
     number_rows();
 }

@@ -49,6 +49,11 @@ class Forward {
     void read_memory();
 
     // geometry.cpp: tables of a span of layers
+    /** Axes of positions. */
+    size_t axes() const;
+    /** Whether the rotations of compact keys are made in every run from where they stand: a device would have to be
+     * waited for to keep them. */
+    bool rotates_from_places() const;
     bool is_plain(const Item& item) const;
     void begin_span(int32_t layer);
     void begin_item_span(Item& item, int32_t layer);

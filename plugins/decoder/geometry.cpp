@@ -4,6 +4,7 @@
  *  A span ends where the set of keys changes: in front of layer K after pruning, in this run or in an earlier one.
  */
 #include <algorithm>
+#include <array>
 #include <tuple>
 #include <vlm/sdk/structs.hpp>
 
@@ -15,11 +16,11 @@ namespace vlm::decoder {
 namespace {
 
 /** [axes, n] position ids. */
-sdk::HostTensor<int32_t> place_table(const Positions& positions, size_t axes) {
+sdk::HostTensor<int32_t> place_table(const std::array<std::vector<int32_t>, 3>& place, size_t axes) {
     std::vector<int32_t> table;
-    table.reserve(axes * positions.size());
-    for (size_t a = 0; a < axes; ++a) table.insert(table.end(), positions.place[a].begin(), positions.place[a].end());
-    return {std::move(table), {static_cast<int64_t>(axes), static_cast<int64_t>(positions.size())}};
+    table.reserve(axes * place[0].size());
+    for (size_t a = 0; a < axes; ++a) table.insert(table.end(), place[a].begin(), place[a].end());
+    return {std::move(table), {static_cast<int64_t>(axes), static_cast<int64_t>(place[0].size())}};
 }
 
 template <typename T>
@@ -32,6 +33,17 @@ std::vector<T> joined(const std::vector<T>& past, const std::vector<T>& fresh) {
 }
 
 }  // namespace
+
+size_t Forward::axes() const {
+    return axes_.empty() ? 1 : 3;
+}
+
+bool Forward::rotates_from_places() const {
+    // Keys that were cached rotated have the place 0, which turns nothing unless a scale comes with every rotation;
+    // and where frequencies change with the length, a key keeps those that it had.
+    return !ops_.on_cpu() && config_.positions == PositionKind::rotary && !depends_on_length(config_.rope) &&
+           rope_attention_scaling(config_.rope) == 1.0f;
+}
 
 bool Forward::is_plain(const Item& item) const {
     return !item.merged && !item.compact && !depends_on_length(config_.rope);
@@ -81,7 +93,7 @@ void Forward::make_rotation(Item& item) {
         int32_t last = *std::max_element(item.positions.place[0].begin(), item.positions.place[0].end());
         frequencies = inverse_frequencies(config_.rope, config_.head_dim, int64_t{last} + 1);
     }
-    auto places = place_table(item.positions, axes_.empty() ? 1 : 3);
+    auto places = place_table(item.positions.place, axes());
     std::tie(item.cos, item.sin) = ops_.rope_table(rope_spec(frequencies), places.view());
 }
 
@@ -94,6 +106,16 @@ void Forward::make_compact_keys(Item& item, NewKeys& fresh, const KeyList& past)
     int64_t keys = past.size() + item.live();
     item.key_rows = to_device(ops_, std::move(rows), {keys});
     if (config_.positions != PositionKind::rotary) return;
+    if (rotates_from_places()) {
+        std::array<std::vector<int32_t>, 3> place;
+        for (size_t a = 0; a < axes(); ++a) {
+            fresh.place[a] = item.positions.place[a];
+            place[a] = joined(past.place[a], fresh.place[a]);
+        }
+        std::tie(item.key_cos, item.key_sin) =
+            ops_.rope_table(rope_spec(frequencies_), place_table(place, axes()).view());
+        return;
+    }
     fresh.cos = ops_.download<float>(item.cos);
     fresh.sin = ops_.download<float>(item.sin);
     auto frequencies = static_cast<int64_t>(frequencies_.size());
@@ -112,7 +134,7 @@ void Forward::make_batch_rotation() {
             plain_runs_.emplace_back(item.first, item.rows());
         }
         // Rows of the other items are rotated with tables of their own; zeros keep the places in step.
-        for (size_t a = 0; a < (axes_.empty() ? 1u : 3u); ++a) {
+        for (size_t a = 0; a < axes(); ++a) {
             std::vector<int32_t>& places = all.place[a];
             if (plain) {
                 places.insert(places.end(), item.positions.place[a].begin(), item.positions.place[a].end());
@@ -122,8 +144,7 @@ void Forward::make_batch_rotation() {
         }
     }
     if (plain_runs_.empty()) return;
-    all.row.resize(static_cast<size_t>(rows_));
-    auto places = place_table(all, axes_.empty() ? 1 : 3);
+    auto places = place_table(all.place, axes());
     std::tie(cos_, sin_) = ops_.rope_table(rope_spec(frequencies_), places.view());
 }
 

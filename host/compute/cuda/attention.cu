@@ -7,12 +7,14 @@
 #include "host/compute/cuda/attention_kernels.hpp"
 #include "host/compute/cuda/kernels.hpp"
 #include "host/compute/cuda/launch.hpp"
+#include "host/compute/cuda/vector.hpp"
 
 namespace vlm::cuda {
 
 namespace {
 
-constexpr int64_t kSpanKeys = 256;
+/** Fewest keys of a span: a block takes 16 at once, and each turn takes the way to memory and back. */
+constexpr int64_t kSpanKeys = 64;
 /** Blocks from which on the GPU is full without cutting the keys. */
 constexpr int64_t kFullBlocks = 1024;
 
@@ -259,6 +261,28 @@ struct Append {
     }
 };
 
+/** The same 16 bytes at a time. */
+struct AppendVectors {
+    KeySource from;
+    void* const* pages;
+    int64_t length, key_vectors, value_vectors;  ///< Of one head.
+
+    VLM_HD void operator()(int64_t i) const {
+        const auto [line, piece] = split(i, key_vectors + value_vectors);
+        const auto [row, head] = split(line, from.kv_heads);
+        const int64_t slot = (length + row) % kPageKeys;
+        auto* page = static_cast<Vector*>(pages[(length + row) / kPageKeys]);
+        if (piece < key_vectors) {
+            const auto* key = reinterpret_cast<const Vector*>(from.template key<Bf16>(head, row));
+            store_vector(page + (head * kPageKeys + slot) * key_vectors + piece, load_vector(key + piece));
+        } else {
+            const auto* value = reinterpret_cast<const Vector*>(from.template value<Bf16>(head, row));
+            page += (from.kv_heads * key_vectors + head * value_vectors) * kPageKeys + slot * value_vectors;
+            store_vector(page + piece - key_vectors, load_vector(value + piece - key_vectors));
+        }
+    }
+};
+
 /** One virtual key and its value, as keys that need nothing more. */
 struct Realise {
     static constexpr int kThreads = 256;
@@ -335,12 +359,11 @@ AttentionCall with_plain_keys(const AttentionCall& call, const void* keys, const
 AttentionPlan plan_attention(const AttentionCall& call) {
     AttentionPlan plan;
     plan.group_chunks = divide_up(call.group, heads_per_block(call));
-    plan.span_keys = call.keys > 0 ? call.keys : 1;
-    if (call.rows * call.source.kv_heads * plan.group_chunks < kFullBlocks && call.keys > kSpanKeys) {
-        plan.span_keys = kSpanKeys;
-        plan.spans = divide_up(call.keys, kSpanKeys);
-        plan.partial_floats = call.rows * call.heads * plan.spans * (call.source.value_dim + 2);
-    }
+    const int64_t keys = call.keys > 0 ? call.keys : 1, most = divide_up(keys, kSpanKeys);
+    const int64_t wanted = divide_up(kFullBlocks, call.rows * call.source.kv_heads * plan.group_chunks);
+    plan.spans = wanted < most ? wanted : most;
+    plan.span_keys = divide_up(keys, plan.spans);
+    if (plan.spans > 1) plan.partial_floats = call.rows * call.heads * plan.spans * (call.source.value_dim + 2);
     return plan;
 }
 
@@ -370,7 +393,15 @@ AttentionCall launch_realise(const Queue& queue, const AttentionCall& call, void
 
 void launch_append(const Queue& queue, uint32_t dtype, const KeySource& from, int64_t count, void* const* pages,
                    int64_t length) {
-    if (dtype == VLM_DTYPE_BF16) {
+    constexpr int64_t kEach = 8;
+    const bool vectors = dtype == VLM_DTYPE_BF16 && from.head_dim % kEach == 0 && from.value_dim % kEach == 0 &&
+                         in_vectors(from.k, from.k_row, 2) && in_vectors(from.k, from.k_head, 2) &&
+                         in_vectors(from.v, from.v_row, 2) && in_vectors(from.v, from.v_head, 2);
+    if (vectors) {
+        const int64_t keys = from.head_dim / kEach, values = from.value_dim / kEach;
+        launch_items(queue, "attention", count * from.kv_heads * (keys + values),
+                     AppendVectors{from, pages, length, keys, values});
+    } else if (dtype == VLM_DTYPE_BF16) {
         launch(queue, "attention", {count}, Append<Bf16>{from, pages, length});
     } else {
         launch(queue, "attention", {count}, Append<float>{from, pages, length});

@@ -219,7 +219,7 @@ void with_group(const Queue& queue, const DecodeBatch& batch) {
 /** Blocks that fill a GPU. */
 constexpr int64_t kBlocks = 528;
 /** Fewest keys of a span. */
-constexpr int64_t kSpanKeys = 128;
+constexpr int64_t kSpanKeys = 64;
 
 }  // namespace
 

@@ -17,13 +17,6 @@ namespace {
 
 constexpr int kTileRows = 64, kTileKeys = 64;
 
-VLM_HD uint32_t pack_pair(float low, float high) {
-    Bf16 a, b;
-    from_float(low, a);
-    from_float(high, b);
-    return static_cast<uint32_t>(a.bits) | static_cast<uint32_t>(b.bits) << 16;
-}
-
 /** kDim: head size, a multiple of 16; smaller heads are padded with zeros. */
 template <int kDim>
 struct AttentionTile {

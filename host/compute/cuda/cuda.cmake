@@ -8,7 +8,7 @@ list(TRANSFORM VLM_CUDA_COMMON_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/host/
 # What it shares with the host.
 list(APPEND VLM_CUDA_COMMON_SOURCES ${CMAKE_SOURCE_DIR}/host/base/tensor.cpp ${CMAKE_SOURCE_DIR}/host/compute/cpu/view.cpp
      ${CMAKE_SOURCE_DIR}/host/compute/taps.cpp ${CMAKE_SOURCE_DIR}/host/compute/weight_policy.cpp)
-set(VLM_CUDA_KERNEL_SOURCES rows elements tokens dense few_rows fp8 quantise attention attention_tiles attention_decode top_logits)
+set(VLM_CUDA_KERNEL_SOURCES rows elements tokens dense few_rows row_tiles fp8 quantise attention attention_tiles attention_decode top_logits)
 list(TRANSFORM VLM_CUDA_KERNEL_SOURCES REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/host/compute/cuda/\\1.cu")
 
 string(TOLOWER "${VLM_CUDA}" vlm_cuda_wish)

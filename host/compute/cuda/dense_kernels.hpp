@@ -39,6 +39,13 @@ struct E4m3Rows {
 void launch_rows_to_e4m3(const Queue& queue, const char* name, uint32_t dtype, const RowLayout& x, int64_t rows,
                          const E4m3Rows& to, int32_t* fault);
 
+/** Whether a layer and rows `x` suit launch_row_tiles: three to eight rows and weights in bf16 that can be read in
+ * vectors. */
+bool row_tiles_take(uint32_t dtype, const RowLayout& x, const WeightMatrix& weight);
+/** The same as launch_few_rows for these, by the tensor cores. */
+void launch_row_tiles(const Queue& queue, const RowLayout& x, const WeightMatrix& weight,
+                      const LinearEpilogue& epilogue, const RowLayout& y);
+
 /** Quantises `rows` outputs of `weights` `[rows, in]` into `matrix` (4 or 8 bits, e4m3); a weight that is no number or
  * beyond kQuantLimit sets the fault. */
 void launch_quantise(const Queue& queue, const float* weights, int64_t rows, int64_t in, const WeightMatrix& matrix,

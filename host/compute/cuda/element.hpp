@@ -75,9 +75,26 @@ VLM_HD void from_float(float value, float& out) {
     out = value;
 }
 VLM_HD void from_float(float value, Bf16& out) {
+#if defined(__CUDA_ARCH__)
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(out.bits) : "f"(value));
+#else
     const uint32_t bits = bits_of_float(value);
     const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
     out.bits = static_cast<uint16_t>(nan ? (bits >> 16) | 0x40u : (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+#endif
+}
+/** Two numbers as bf16, `low` in the lower half. */
+VLM_HD uint32_t pack_pair(float low, float high) {
+#if defined(__CUDA_ARCH__)
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
+#else
+    Bf16 a, b;
+    from_float(low, a);
+    from_float(high, b);
+    return static_cast<uint32_t>(a.bits) | static_cast<uint32_t>(b.bits) << 16;
+#endif
 }
 VLM_HD void from_float(float value, F16& out) {
     const uint32_t bits = bits_of_float(value), sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7FFFFFFFu;

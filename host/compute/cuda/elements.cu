@@ -4,6 +4,7 @@
  */
 #include "host/compute/cuda/kernels.hpp"
 #include "host/compute/cuda/launch.hpp"
+#include "host/compute/cuda/vector.hpp"
 
 namespace vlm::cuda {
 
@@ -105,6 +106,28 @@ struct Gather {
     }
 };
 
+/** Rows of the output's dtype, 16 bytes at a time. */
+struct GatherVectors {
+    static constexpr int kThreads = 128;
+    const Vector* x;
+    int64_t x_stride, n;  ///< In vectors.
+    const int32_t* rows;
+    int64_t size;
+    Vector* y;
+    int64_t y_stride;
+    int32_t* fault;
+
+    template <class Block>
+    VLM_HD void operator()(Block& block) const {
+        const int64_t row = rows[block.index()];
+        const bool present = row >= 0 && row < n;
+        if (row >= n && block.thread() == 0) *fault = static_cast<int32_t>(Fault::gather);
+        for (int64_t i = block.thread(); i < size; i += block.threads())
+            store_vector(y + block.index() * y_stride + i,
+                         present ? load_vector(x + row * x_stride + i) : Vector{{0, 0, 0, 0}});
+    }
+};
+
 struct RopeAngles {
     RopeTable t;
     VLM_HD void operator()(int64_t i) const {
@@ -122,7 +145,8 @@ template <class T>
 struct Rotate {
     Rope r;
     VLM_HD void operator()(int64_t i) const {
-        const int64_t f = i % r.frequencies, head = i / r.frequencies % r.heads, row = i / r.frequencies / r.heads;
+        const auto [line, f] = split(i, r.frequencies);
+        const auto [row, head] = split(line, r.heads);
         const int64_t first = r.interleaved ? 2 * f : f, second = r.interleaved ? 2 * f + 1 : f + r.frequencies;
         T* x = static_cast<T*>(r.x) + row * r.stride_row + head * r.stride_head;
         T& a = x[first * r.stride_element];
@@ -134,27 +158,51 @@ struct Rotate {
     }
 };
 
+/** Eight neighbouring pairs of a head at a time, where halves are rotated and memory can be read so. */
+template <class T>
+struct RotateEights {
+    Rope r;
+    VLM_HD void operator()(int64_t i) const {
+        const auto [line, piece] = split(i, r.frequencies / 8);
+        const auto [row, head] = split(line, r.heads);
+        T* x = static_cast<T*>(r.x) + row * r.stride_row + head * r.stride_head + 8 * piece;
+        const int64_t at = row * r.frequencies + 8 * piece;
+        float cos[8], sin[8], left[8], right[8], turned[8];
+        load8(r.cos + at, cos);
+        load8(r.sin + at, sin);
+        load8(x, left);
+        load8(x + r.frequencies, right);
+        VLM_UNROLL
+        for (int k = 0; k < 8; ++k) turned[k] = left[k] * cos[k] - right[k] * sin[k];
+        store8(x, turned);
+        VLM_UNROLL
+        for (int k = 0; k < 8; ++k) turned[k] = right[k] * cos[k] + left[k] * sin[k];
+        store8(x + r.frequencies, turned);
+    }
+};
+
 template <class T>
 struct CutPatches {
     Patches p;
     VLM_HD void operator()(int64_t i) const {
-        const int64_t size = p.channels * p.height * p.width, patch = i / size;
-        int64_t rest = i % size, channel, u, v;
+        const auto [patch, place] = split(i, p.channels * p.height * p.width);
+        int64_t channel, u, v;
         if (p.channel_last) {
-            channel = rest % p.channels;
-            rest /= p.channels;
-            u = rest % p.width;
-            v = rest / p.width;
+            const auto [pixel, c] = split(place, p.channels);
+            channel = c;
+            u = split(pixel, p.width).rest;
+            v = split(pixel, p.width).quotient;
         } else {
-            u = rest % p.width;
-            rest /= p.width;
-            v = rest % p.height;
-            channel = rest / p.height;
+            const auto [line, across] = split(place, p.width);
+            u = across;
+            v = split(line, p.height).rest;
+            channel = split(line, p.height).quotient;
         }
-        const int64_t column = patch % p.columns, row = patch / p.columns % p.rows, image = patch / p.columns / p.rows;
+        const auto [line, column] = split(patch, p.columns);
+        const auto [image, row] = split(line, p.rows);
         const float pixel = p.pixels[image * p.stride[0] + channel * p.stride[1] + (row * p.height + v) * p.stride[2] +
                                      (column * p.width + u) * p.stride[3]];
-        from_float(pixel, p.y.row<T>(patch)[i % size]);
+        from_float(pixel, p.y.row<T>(patch)[place]);
     }
 };
 
@@ -242,6 +290,13 @@ void launch_fill(const Queue& queue, int64_t count, uint32_t dtype, void* to, co
 
 void launch_gather(const Queue& queue, uint32_t dtype, uint32_t x_dtype, const void* x, int64_t x_stride, int64_t n,
                    const int32_t* rows, int64_t count, int64_t size, void* y, int64_t y_stride, int32_t* fault) {
+    const int64_t bytes = bytes_of(dtype), each = 16 / bytes;
+    if (x_dtype == dtype && size % each == 0 && in_vectors(x, x_stride, bytes) && in_vectors(y, y_stride, bytes)) {
+        launch(queue, "gather", {count},
+               GatherVectors{static_cast<const Vector*>(x), x_stride / each, n, rows, size / each,
+                             static_cast<Vector*>(y), y_stride / each, fault});
+        return;
+    }
     with_activation(dtype, [&](auto tag) {
         using T = decltype(tag);
         launch(queue, "gather", {count},
@@ -255,7 +310,17 @@ void launch_rope_table(const Queue& queue, const RopeTable& table) {
 
 void launch_rope(const Queue& queue, uint32_t dtype, const Rope& rope) {
     with_activation(dtype, [&](auto tag) {
-        launch_items(queue, "rope", rope.n * rope.heads * rope.frequencies, Rotate<decltype(tag)>{rope});
+        using T = decltype(tag);
+        const int64_t count = rope.n * rope.heads * rope.frequencies;
+        const bool eights = !rope.interleaved && rope.stride_element == 1 && rope.frequencies % 8 == 0 &&
+                            in_vectors(rope.x, rope.stride_row, sizeof(T)) &&
+                            in_vectors(rope.x, rope.stride_head, sizeof(T)) && in_vectors(rope.cos, 0, sizeof(float)) &&
+                            in_vectors(rope.sin, 0, sizeof(float));
+        if (eights) {
+            launch_items(queue, "rope", count / 8, RotateEights<T>{rope});
+        } else {
+            launch_items(queue, "rope", count, Rotate<T>{rope});
+        }
     });
 }
 

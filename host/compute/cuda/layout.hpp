@@ -8,6 +8,18 @@
 
 namespace vlm::cuda {
 
+/** `i / n` and `i % n`. */
+struct Split {
+    int64_t quotient, rest;
+};
+/** For numbers that are not negative. Division of 64 bits is a function call on a GPU, of 32 bits some instructions. */
+VLM_HD Split split(int64_t i, int64_t n) {
+    const int64_t quotient = (i >> 31) == 0 && (n >> 31) == 0
+                                 ? static_cast<int64_t>(static_cast<uint32_t>(i) / static_cast<uint32_t>(n))
+                                 : i / n;
+    return {quotient, i - quotient * n};
+}
+
 /** Sizes and strides (in elements) without dimensions of one element, neighbours joined where they lie so. */
 struct Layout {
     int32_t dims = 0;
@@ -19,13 +31,9 @@ struct Layout {
         if (dims == 1) return i * stride[0];
         int64_t result = 0;
         for (int32_t d = dims - 1; d >= 0; --d) {
-            const int64_t size = shape[d];
-            // Division of 64 bits is a function call on a GPU.
-            const int64_t rest = (i >> 31) == 0 && (size >> 31) == 0
-                                     ? static_cast<int64_t>(static_cast<uint32_t>(i) / static_cast<uint32_t>(size))
-                                     : i / size;
-            result += (i - rest * size) * stride[d];
-            i = rest;
+            const Split parts = split(i, shape[d]);
+            result += parts.rest * stride[d];
+            i = parts.quotient;
         }
         return result;
     }

@@ -1,10 +1,11 @@
 /** @file linear_ops.cpp
  *  linear, matmul.
  *
- *  Three ways to multiply: up to eight rows the own kernel, everything fused; more rows cuBLASLt with what it can fuse
- * (fuse_epilogue); the rest in a pass over the products. Weights of another type than the activations are expanded for
- * cuBLASLt, call by call; with quantised ones that costs more than reading the codes twice, so up to sixteen rows go
- * through the own kernel in two turns. Weights in fp8 are multiplied as they are (fp8_products.cpp).
+ *  Three ways to multiply: up to eight rows own kernels, everything fused (in bf16 three and more by the tensor cores);
+ * more rows cuBLASLt with what it can fuse (fuse_epilogue); the rest in a pass over the products. Weights of another
+ * type than the activations are expanded for cuBLASLt, call by call; with quantised ones that costs more than reading
+ * the codes twice, so up to sixteen rows go through the own kernel in two turns. Weights in fp8 are multiplied as they
+ * are (fp8_products.cpp).
  */
 #include "host/compute/cuda/linear_ops.hpp"
 
@@ -230,7 +231,9 @@ vlm_status linear(const vlm_compute* self, const vlm_run_context* run, const vlm
         const RowLayout source = rows_of(from);
         const bool turns = layer->weight.coded() && !multiplies_in_fp8(state, layer->weight) && rows <= kTurnRows &&
                            uniform(source) && uniform(target) && (e.residual.data == nullptr || uniform(e.residual));
-        if (rows <= kFewRows && state.few_rows_work) {
+        if (state.row_tiles_work && row_tiles_take(state.options.activation_dtype, source, layer->weight)) {
+            launch_row_tiles(queue, source, layer->weight, e, target);
+        } else if (rows <= kFewRows && state.few_rows_work) {
             launch_few_rows(queue, state.options.activation_dtype, source, layer->weight, e, target);
         } else if (turns && state.few_rows_work) {
             multiply_in_turns(queue, state.options.activation_dtype, *layer, source, e, target);

@@ -62,6 +62,23 @@ class Products {
     }
     /** The own kernel with weights of the activations' type. */
     float few_rows() { return few_rows_with({dtype_, 0, w_.as<void>(), kIn}, weights_); }
+    /** The own kernel for few rows in bf16 by the tensor cores, plain and gated. */
+    float row_tiles() {
+        const WeightMatrix m{dtype_, 0, w_.as<void>(), kIn};
+        const RowLayout x = rows_at(x_.as<void>(), kFewest, kIn, kInStride);
+        LinearEpilogue e;
+        e.outputs = kOut;
+        launch_row_tiles(queue_, x, m, e, rows_at(y_.as<void>(), kFewest, kOut, kOutStride));
+        const std::vector<float> sums = expected(kFewest, weights_, Epilogue::none, false, false);
+        const float plain = largest_difference(sums, found(kFewest, kOut));
+        e.outputs = kOut / 2;
+        e.gated = true;
+        launch_row_tiles(queue_, x, m, e, rows_at(y_.as<void>(), kFewest, kOut / 2, kOutStride));
+        std::vector<float> products;
+        for (size_t i = 0; i < sums.size(); ++i)
+            if (i % kOut < kOut / 2) products.push_back(sums[i] * sums[i + kOut / 2]);
+        return std::max(plain, largest_difference(products, found(kFewest, kOut / 2)));
+    }
     /** The own kernel with quantised weights. @throws Error when those are wrong already. */
     float few_rows(int32_t bits) {
         constexpr int64_t kGroups = kIn / kQuantGroup;
@@ -165,11 +182,11 @@ class Products {
         return result;
     }
     /** The first `rows` rows of the result. */
-    std::vector<float> found(int64_t rows) {
+    std::vector<float> found(int64_t rows, int64_t columns = kOut) {
         const std::vector<float> all = take_numbers(state_, queue_, y_.as<void>(), dtype_, kRows * kOutStride);
         std::vector<float> result;
         for (int64_t r = 0; r < rows; ++r)
-            result.insert(result.end(), all.begin() + r * kOutStride, all.begin() + r * kOutStride + kOut);
+            result.insert(result.end(), all.begin() + r * kOutStride, all.begin() + r * kOutStride + columns);
         return result;
     }
     float dense_with(Epilogue epilogue, bool bias, bool residual) {
@@ -223,6 +240,9 @@ void check_products(State& state) {
         state.fused_works = works(products.fused(), "what cuBLASLt does behind a product",
                                   "it is done in a pass of its own, which is slower");
     state.few_rows_work = works(products.few_rows(), "the kernel for few rows", "cuBLASLt multiplies");
+    if (!exact)
+        state.row_tiles_work =
+            works(products.row_tiles(), "the kernel for few rows by the tensor cores", "another multiplies");
     for (const int32_t bits : {8, 4}) {
         const bool right =
             works(products.few_rows(bits), "the kernel for few rows with weights of " + std::to_string(bits) + " bits",

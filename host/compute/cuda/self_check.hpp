@@ -15,8 +15,9 @@
 namespace vlm::cuda {
 
 /** Products beside those of the CPU: cuBLASLt, what it fuses, and the own kernel for few rows with weights of the
- * activations' type, 8 and 4 bits, and both with fp8 when it is wanted. Sets state.dense_works, fused_works, fp8_works
- * and few_rows_work and logs a warning for what is not used, and when products in f32 are rounded to TF32.
+ * activations' type, 8 and 4 bits, and both with fp8 when it is wanted. Sets state.dense_works, fused_works, fp8_works,
+ * few_rows_work and row_tiles_work and logs a warning for what is not used, and when products in f32 are rounded to
+ * TF32.
  * @throws Error INTERNAL when neither way to multiply works, or weights cannot be quantised. */
 void check_products(State& state);
 

@@ -111,6 +111,8 @@ class State {
     bool dense_works = true, fused_works = true, few_rows_work = true;
     /** Whether products in fp8 by cuBLASLt have shown that they work; tried when some layer may be stored so. */
     bool fp8_works = false;
+    /** Whether the kernel for few rows by the tensor cores has shown that it works. */
+    bool row_tiles_work = false;
     /** Whether the kernels that find the largest logits have shown that they work. */
     bool top_logits_work = false;
 

@@ -2,7 +2,7 @@
  *  Loads and stores of 16 bytes at once, which is how a GPU reaches the speed of its memory.
  */
 #pragma once
-#include "host/compute/cuda/element.hpp"
+#include "host/compute/cuda/layout.hpp"
 #if !defined(__CUDACC__)
 #include <stdexcept>
 #endif
@@ -93,6 +93,28 @@ VLM_HD void load8(const T* from, float* to) {
     VLM_UNROLL
     for (int i = 0; i < kVectorsOf8<T>; ++i) v[i] = load_vector(reinterpret_cast<const char*>(from) + 16 * i);
     expand(v, to, T{});
+}
+VLM_HD void store8(Bf16* to, const float* from) {
+    store_vector(to, {{pack_pair(from[0], from[1]), pack_pair(from[2], from[3]), pack_pair(from[4], from[5]),
+                       pack_pair(from[6], from[7])}});
+}
+VLM_HD void store8(float* to, const float* from) {
+    VLM_UNROLL
+    for (int i = 0; i < 2; ++i)
+        store_vector(to + 4 * i, {{bits_of_float(from[4 * i]), bits_of_float(from[4 * i + 1]),
+                                   bits_of_float(from[4 * i + 2]), bits_of_float(from[4 * i + 3])}});
+}
+
+/** Whether memory, and what lies a multiple of `stride` elements behind it, can be read in vectors. */
+inline bool in_vectors(const void* memory, int64_t stride, int64_t element_bytes) {
+    return reinterpret_cast<uintptr_t>(memory) % 16 == 0 && stride * element_bytes % 16 == 0;
+}
+/** Whether rows can be read eight elements at a time: all begin on 16 bytes and hold whole eights. */
+inline bool in_vectors(const RowLayout& rows, int64_t element_bytes) {
+    bool aligned = rows.columns % 8 == 0 && in_vectors(rows.data, 0, element_bytes);
+    for (int32_t d = 0; rows.count > 1 && d < rows.rows.dims; ++d)
+        aligned = aligned && in_vectors(rows.data, rows.rows.stride[d], element_bytes);
+    return aligned;
 }
 
 /** Elements k … k + 7 of a row of `columns`, zeros behind its end; k is a multiple of 8.

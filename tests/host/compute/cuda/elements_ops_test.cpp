@@ -76,28 +76,32 @@ TEST_P(ElementOps, KeepConverts) {
 }
 
 TEST_P(ElementOps, Gather) {
-    const Tensor x = floats({6, 3, 5}, 4), rows = ints({5, 0, -1, 0, 2});
-    for (const uint32_t dtype : {VLM_DTYPE_F32, VLM_DTYPE_BF16, VLM_DTYPE_F16, VLM_DTYPE_F64}) {
-        compare([&](Side& s) {
-            const Tensor a = s.put(x, dtype), r = s.put(rows), y = s.make({5, 3, 5});
-            s.call(&vlm_compute::gather, a.abi(), r.abi(), y.abi());
-            return std::vector<Tensor>{y};
-        });
-    }
+    const Tensor rows = ints({5, 0, -1, 0, 2});
+    for (const int64_t size : {5, 8})
+        for (const uint32_t dtype : {VLM_DTYPE_F32, VLM_DTYPE_BF16, VLM_DTYPE_F16, VLM_DTYPE_F64}) {
+            const Tensor x = floats({6, 3, size}, 4);
+            compare([&](Side& s) {
+                const Tensor a = s.put(x, dtype), r = s.put(rows), y = s.make({5, 3, size});
+                s.call(&vlm_compute::gather, a.abi(), r.abi(), y.abi());
+                return std::vector<Tensor>{y};
+            });
+        }
 }
 
 TEST_P(ElementOps, AnIndexOutsideIsReportedWhenTheHostWaits) {
-    const Tensor a = gpu_->act(floats({4, 8}, 5)), rows = gpu_->put(ints({1, 4})), y = gpu_->make({2, 8});
-    gpu_->call(&vlm_compute::gather, a.abi(), rows.abi(), y.abi());
-    try {
-        gpu_->get(y);
-        FAIL() << "row 4 of 4 was taken";
-    } catch (const Error& error) {
-        EXPECT_EQ(error.code(), VLM_STATUS_OUT_OF_RANGE);
-        EXPECT_NE(std::string(error.what()).find("gather"), std::string::npos) << error.what();
+    for (const int64_t size : {8, 7}) {
+        const Tensor a = gpu_->act(floats({4, size}, 5)), rows = gpu_->put(ints({1, 4})), y = gpu_->make({2, size});
+        gpu_->call(&vlm_compute::gather, a.abi(), rows.abi(), y.abi());
+        try {
+            gpu_->get(y);
+            FAIL() << "row 4 of 4 was taken";
+        } catch (const Error& error) {
+            EXPECT_EQ(error.code(), VLM_STATUS_OUT_OF_RANGE);
+            EXPECT_NE(std::string(error.what()).find("gather"), std::string::npos) << error.what();
+        }
+        const Tensor values = gpu_->get(y);  // once is enough
+        EXPECT_EQ(values.data<float>()[size], 0.0f);
     }
-    const Tensor values = gpu_->get(y);  // once is enough
-    EXPECT_EQ(values.data<float>()[8], 0.0f);
 }
 
 TEST_P(ElementOps, PermuteOfEverySize) {
@@ -158,6 +162,25 @@ TEST_P(ElementOps, RotaryTablesAndRotation) {
                 s.call(&vlm_compute::rope_table, &spec, p.abi(), cos.abi(), sin.abi());
                 s.call(&vlm_compute::rope, a.abi(), cos.abi(), sin.abi(), interleaved);
                 return std::vector<Tensor>{cos, sin, a};
+            });
+        }
+}
+
+/** Eights of pairs, where heads, the row before them and the tables lie so; else pairs. */
+TEST_P(ElementOps, RotationOfHeadsInsideAFusedProjection) {
+    const Tensor x = floats({5, 3 * 40 + 8}, 10), angles = floats({5, 16}, 11), other = floats({5, 16}, 12);
+    for (const int64_t offset : {8, 3})
+        for (const int64_t frequencies : {16, 8, 5}) {
+            SCOPED_TRACE(std::to_string(frequencies) + " frequencies at " + std::to_string(offset));
+            compare([&](Side& s) {
+                const Tensor a = s.act(x), cos = s.put(angles), sin = s.put(other);
+                const Tensor c = s.make(VLM_DTYPE_F32, {5, frequencies}), t = s.make(VLM_DTYPE_F32, {5, frequencies});
+                Part c_of(cos, 0, {5, frequencies}, {16, 1}), t_of(sin, 0, {5, frequencies}, {16, 1});
+                s.call(&vlm_compute::copy, c_of.abi(), c.abi());
+                s.call(&vlm_compute::copy, t_of.abi(), t.abi());
+                Part heads(a, offset, {5, 3, 40}, {128, 40, 1});
+                s.call(&vlm_compute::rope, heads.abi(), c.abi(), t.abi(), 0);
+                return std::vector<Tensor>{a};
             });
         }
 }

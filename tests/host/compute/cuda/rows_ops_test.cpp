@@ -12,7 +12,7 @@ using RowOps = CudaOps;
 INSTANTIATE_TEST_SUITE_P(Cuda, RowOps, testing::ValuesIn(targets()), target_name);
 
 TEST_P(RowOps, Norms) {
-    for (const int64_t columns : {1, 7, 64, 300}) {
+    for (const int64_t columns : {1, 7, 64, 300, 520}) {
         SCOPED_TRACE(columns);
         const Tensor x = floats({5, columns}, 1), gamma = floats({columns}, 2), beta = floats({columns}, 3);
         compare([&](Side& s) {

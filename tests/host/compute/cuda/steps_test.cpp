@@ -151,10 +151,10 @@ TEST_F(Steps, MergingAndPruningWaitOnceEach) {
     const std::filesystem::path folder =
         std::filesystem::path(testing::TempDir()) / ("vlm_steps_" + std::to_string(getpid()));
     const auto model = bench::ensure_checkpoint(bench::model_shape("tiny"), folder);
-    const auto with = [&](bool dymu, bool fastv) {
-        return [&, dymu, fastv](Manifest& manifest) {
+    const auto with = [&](bool dymu, bool fastv, const char* unmerge = "expand") {
+        return [&, dymu, fastv, unmerge](Manifest& manifest) {
             manifest.model = model;
-            manifest.backbone.options = R"({"unmerge": "expand"})";  // a compact cache reads its rotations back
+            manifest.backbone.options = std::string(R"({"unmerge": ")") + unmerge + R"("})";
             StageManifest stage;
             stage.plugin = "org.vlmhost.dymu";
             stage.options = R"({"tokens": 4})";
@@ -172,12 +172,15 @@ TEST_F(Steps, MergingAndPruningWaitOnceEach) {
         return pipeline.device().counters().synchronizations - before;
     };
     const auto plain = open("cuda", 1, with(false, false)), dymu = open("cuda", 1, with(true, false)),
-               both = open("cuda", 1, with(true, true));
+               both = open("cuda", 1, with(true, true)), compact = open("cuda", 1, with(true, true, "compact"));
     const int64_t none = waits(*plain, 3);
     EXPECT_EQ(waits(*plain, 7) - none, 4);
     EXPECT_EQ(waits(*dymu, 3) - none, 1);
     EXPECT_EQ(waits(*both, 3) - none, 2);
     EXPECT_EQ(waits(*both, 7) - waits(*plain, 7), 2);
+    EXPECT_EQ(waits(*compact, 7) - waits(*plain, 7), 2);
+    EXPECT_EQ(ask(*compact, 7, "what is it").text,
+              ask(*open("cpu", 1, with(true, true, "compact")), 7, "what is it").text);
     EXPECT_GT(ask(*both, 3, "what is it").tokens.merged, 0);
     EXPECT_EQ(ask(*both, 7, "what is it").text, ask(*open("cpu", 1, with(true, true)), 7, "what is it").text);
     std::filesystem::remove_all(folder);

@@ -127,9 +127,11 @@ class EmulatedRuntime final : public Runtime {
         move(source, target, bytes);
     }
     void copy(const void* source, void* target, int64_t bytes, void* stream) override {
+        forbid_empty(bytes, stream);
         add(stream, "copy", [source, target, bytes] { move(source, target, bytes); });
     }
     void clear(void* target, int64_t bytes, void* stream) override {
+        forbid_empty(bytes, stream);
         add(stream, "clear", [target, bytes] { std::memset(target, 0, static_cast<size_t>(bytes)); });
     }
     void synchronize(void* stream) override {
@@ -165,10 +167,16 @@ class EmulatedRuntime final : public Runtime {
         return true;
     }
     void* pinned(int64_t bytes) override {
-        pinned_.push_back(std::make_unique<char[]>(static_cast<size_t>(bytes)));
-        return pinned_.back().get();
+        pinned_.emplace_back(std::make_unique<char[]>(static_cast<size_t>(bytes)), bytes);
+        return pinned_.back().first.get();
     }
     void upload_pinned(const void* source, void* target, int64_t bytes, void* stream) override {
+        forbid_empty(bytes, stream);
+        const auto* place = static_cast<const char*>(source);
+        const bool known = std::any_of(pinned_.begin(), pinned_.end(), [&](const auto& block) {
+            return place >= block.first.get() && place + bytes <= block.first.get() + block.second;
+        });
+        if (!known) throw std::logic_error("an upload from memory that is not pinned");
         add(stream, "pinned upload", [source, target, bytes] { move(source, target, bytes); });
     }
     bool begin_capture(void* stream) noexcept override {
@@ -230,6 +238,10 @@ class EmulatedRuntime final : public Runtime {
         if (!of(stream).records) return;
         of(stream).invalid = true;
         throw Error(VLM_STATUS_INTERNAL, std::string("cudaErrorStreamCaptureUnsupported: ") + what);
+    }
+    /** A node of a graph that copies nothing cannot be changed. */
+    void forbid_empty(int64_t bytes, void* stream) {
+        if (bytes == 0) forbid(stream, "a copy of nothing");
     }
     static void run_until(Stream& stream, uint64_t end) {
         while (stream.done < end && !stream.waiting.empty()) {
@@ -294,7 +306,7 @@ class EmulatedRuntime final : public Runtime {
     Stream streams_[2];
     int captures_ = 0, recorded_ = 0;
     std::unordered_map<void*, int64_t> blocks_;
-    std::vector<std::unique_ptr<char[]>> pinned_;
+    std::vector<std::pair<std::unique_ptr<char[]>, int64_t>> pinned_;
     int64_t limit_ = int64_t{1} << 40, used_ = 0;
     int capability_ = 90;
     int32_t word_ = 0;

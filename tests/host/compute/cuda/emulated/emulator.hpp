@@ -14,10 +14,12 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/compute/cuda/element.hpp"
@@ -206,15 +208,19 @@ class FiberBlock {
     void copy_async(void* to, const void* from, bool present) {
         expect_aligned(to);
         expect_aligned(from);
-        if (present) {
-            std::memcpy(to, from, 16);
-        } else {
-            std::memset(to, 0, 16);
-        }
+        std::memset(to, 0xFF, 16);  // until it is waited for
+        copies_.push_back({to, present ? from : nullptr});
     }
-    void commit_copies() {}
+    void commit_copies() { groups_.push_back(std::exchange(copies_, {})); }
+    /** Copies are done at the last moment, as a GPU may do them. */
     template <int kLeft>
-    void wait_copies() {}
+    void wait_copies() {
+        for (; groups_.size() > size_t{kLeft}; groups_.pop_front())
+            for (const auto& [to, from] : groups_.front()) {
+                if (from != nullptr) std::memcpy(to, from, 16);
+                if (from == nullptr) std::memset(to, 0, 16);
+            }
+    }
     template <class T>
     T* shared() {
         void* memory = team_.shared.data();
@@ -239,9 +245,12 @@ class FiberBlock {
         return result;
     }
 
+    using Copies = std::vector<std::pair<void*, const void*>>;
     FiberTeam& team_;
     int64_t index_;
     int thread_;
+    Copies copies_;
+    std::deque<Copies> groups_;
 };
 
 /** Two warps are enough to see what threads do to each other. */
