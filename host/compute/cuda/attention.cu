@@ -80,11 +80,13 @@ struct AttentionSpan {
         high = high > span_end ? span_end : high;
 
         float q[kGroup][kPerLane], sums[kGroup][kPerLane], maximum[kGroup], total[kGroup];
+        VLM_UNROLL
         for (int g = 0; g < kGroup; ++g) {
             const T* source =
                 static_cast<const T*>(c.q) + row * c.q_row + (first_head + (g < heads ? g : 0)) * c.q_head;
             maximum[g] = -infinity();
             total[g] = 0.0f;
+            VLM_UNROLL
             for (int e = 0; e < kPerLane; ++e) {
                 const int64_t d = block.lane() + e * kLanes;
                 q[g][e] = d < dim ? to_float(source[d]) : 0.0f;
@@ -94,6 +96,7 @@ struct AttentionSpan {
         for (int64_t j = low + block.warp() * kBatch; j < high; j += block.warps() * kBatch) {
             float logits[kGroup][kBatch];
             const T* values[kBatch];
+            VLM_UNROLL
             for (int b = 0; b < kBatch; ++b) {
                 const int64_t key = j + b;
                 int64_t stored = key < high && !c.masked(row, key) ? c.stored_row(key) : -2;
@@ -101,34 +104,44 @@ struct AttentionSpan {
                 const T* from = stored >= 0 ? c.source.template key<T>(kv_head, stored) : nullptr;
                 values[b] = stored >= 0 ? c.source.template value<T>(kv_head, stored) : nullptr;
                 float products[kGroup] = {};
+                VLM_UNROLL
                 for (int e = 0; e < kPerLane; ++e) {
                     const int64_t d = block.lane() + e * kLanes;
                     const float element = from != nullptr && d < dim ? c.key_element(from, key, d) : 0.0f;
+                    VLM_UNROLL
                     for (int g = 0; g < kGroup; ++g) products[g] += q[g][e] * element;
                 }
+                VLM_UNROLL
                 for (int g = 0; g < kGroup; ++g) {
                     const float product = block.warp_sum(products[g]);
                     logits[g][b] = from != nullptr ? c.logit(product, key) : -infinity();
                 }
             }
             float weights[kGroup][kBatch], corrections[kGroup];
+            VLM_UNROLL
             for (int g = 0; g < kGroup; ++g) {
                 float top = maximum[g];
+                VLM_UNROLL
                 for (int b = 0; b < kBatch; ++b) top = fmaxf(top, logits[g][b]);
                 const bool none = top == -infinity();
                 corrections[g] = none ? 1.0f : expf(maximum[g] - top);
                 total[g] *= corrections[g];
+                VLM_UNROLL
                 for (int b = 0; b < kBatch; ++b) {
                     weights[g][b] = none ? 0.0f : expf(logits[g][b] - top);
                     total[g] += weights[g][b];
                 }
                 maximum[g] = top;
             }
+            VLM_UNROLL
             for (int e = 0; e < kPerLane; ++e) {
                 const int64_t d = block.lane() + e * kLanes;
+                VLM_UNROLL
                 for (int g = 0; g < kGroup; ++g) sums[g][e] *= corrections[g];
+                VLM_UNROLL
                 for (int b = 0; b < kBatch; ++b) {
                     const float value = values[b] != nullptr && d < value_dim ? to_float(values[b][d]) : 0.0f;
+                    VLM_UNROLL
                     for (int g = 0; g < kGroup; ++g) sums[g][e] += weights[g][b] * value;
                 }
             }

@@ -69,7 +69,7 @@ class Products {
         LinearEpilogue e;
         e.outputs = kOut;
         launch_row_tiles(queue_, x, m, e, rows_at(y_.as<void>(), kFewest, kOut, kOutStride));
-        const std::vector<float> sums = expected(kFewest, weights_, Epilogue::none, false, false);
+        const std::vector<float> sums = expected(inputs_, kFewest, weights_, Epilogue::none, false, false);
         const float plain = largest_difference(sums, found(kFewest, kOut));
         e.outputs = kOut / 2;
         e.gated = true;
