@@ -106,11 +106,11 @@ struct Gather {
     }
 };
 
-/** Rows of the output's dtype, 16 bytes at a time. */
+/** Rows of the output's dtype, 16 bytes at a time: size and strides are vectors. */
 struct GatherVectors {
     static constexpr int kThreads = 128;
     const Vector* x;
-    int64_t x_stride, n;  ///< In vectors.
+    int64_t x_stride, n;
     const int32_t* rows;
     int64_t size;
     Vector* y;
