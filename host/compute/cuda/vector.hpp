@@ -111,10 +111,7 @@ inline bool in_vectors(const void* memory, int64_t stride, int64_t element_bytes
 }
 /** Whether rows can be read eight elements at a time: all begin on 16 bytes and hold whole eights. */
 inline bool in_vectors(const RowLayout& rows, int64_t element_bytes) {
-    bool aligned = rows.columns % 8 == 0 && in_vectors(rows.data, 0, element_bytes);
-    for (int32_t d = 0; rows.count > 1 && d < rows.rows.dims; ++d)
-        aligned = aligned && in_vectors(rows.data, rows.rows.stride[d], element_bytes);
-    return aligned;
+    return rows.columns % 8 == 0 && aligned_rows(rows, element_bytes);
 }
 
 /** Elements k … k + 7 of a row of `columns`, zeros behind its end; k is a multiple of 8.
