@@ -40,12 +40,16 @@ void expect_broadcast(const View& a, const View& b) {
                                " do not fit, expected equal shapes or those of the last dimensions");
 }
 
+/** Calls `fn(dtype, rows of a, of b, of y)`. Activations, or, since scores and sizes of tokens are f32 whatever the
+ * activations are, f32 on all sides. */
 template <class Fn>
 void for_pairs(State& state, const vlm_tensor* a, const vlm_tensor* b, vlm_tensor* y, Fn&& fn) {
-    const View left = state.activation(a, "a"), right = state.activation(b, "b"), to = state.activation(y, "y");
+    const bool exact = state.view(a, "a", 0).dtype == VLM_DTYPE_F32;
+    const uint32_t dtype = exact ? uint32_t{VLM_DTYPE_F32} : state.options.activation_dtype;
+    const View left = state.view(a, "a", dtype), right = state.view(b, "b", dtype), to = state.view(y, "y", dtype);
     cpu::expect_same_shape(left, to);
     expect_broadcast(left, right);
-    if (left.elements > 0) fn(rows_of(left), rows_of(right), rows_of(to));
+    if (left.elements > 0) fn(dtype, rows_of(left), rows_of(right), rows_of(to));
 }
 
 /** Rows of x and the compact outputs `[rows, k]`. */
@@ -120,8 +124,8 @@ vlm_status activation(const vlm_compute* self, const vlm_run_context* run, const
 vlm_status add(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* a, const vlm_tensor* b,
                float scale, vlm_tensor* y) {
     return guarded(self, run, "add", [&](State& state, const Queue& queue) {
-        for_pairs(state, a, b, y, [&](const RowLayout& left, const RowLayout& right, const RowLayout& to) {
-            launch_add(queue, state.options.activation_dtype, left, right, scale, to);
+        for_pairs(state, a, b, y, [&](uint32_t dtype, const RowLayout& l, const RowLayout& r, const RowLayout& to) {
+            launch_add(queue, dtype, l, r, scale, to);
         });
     });
 }
@@ -129,8 +133,8 @@ vlm_status add(const vlm_compute* self, const vlm_run_context* run, const vlm_te
 vlm_status multiply(const vlm_compute* self, const vlm_run_context* run, const vlm_tensor* a, const vlm_tensor* b,
                     vlm_tensor* y) {
     return guarded(self, run, "multiply", [&](State& state, const Queue& queue) {
-        for_pairs(state, a, b, y, [&](const RowLayout& left, const RowLayout& right, const RowLayout& to) {
-            launch_multiply(queue, state.options.activation_dtype, left, right, to);
+        for_pairs(state, a, b, y, [&](uint32_t dtype, const RowLayout& l, const RowLayout& r, const RowLayout& to) {
+            launch_multiply(queue, dtype, l, r, to);
         });
     });
 }

@@ -59,6 +59,18 @@ TEST_P(RowOps, SoftmaxAndActivations) {
     }
 }
 
+/** As scores of tokens are, whatever the activations. */
+TEST_P(RowOps, SumsAndProductsOfF32) {
+    const Tensor a = floats({3, 20}, 12), b = floats({20}, 13);
+    compare([&](Side& s) {
+        const Tensor left = s.put(a), right = s.put(b);
+        std::vector<Tensor> y{s.make(VLM_DTYPE_F32, {3, 20}), s.make(VLM_DTYPE_F32, {3, 20})};
+        s.call(&vlm_compute::add, left.abi(), right.abi(), 0.5f, y[0].abi());
+        s.call(&vlm_compute::multiply, left.abi(), right.abi(), y[1].abi());
+        return y;
+    });
+}
+
 TEST_P(RowOps, SumsAndProductsWithBroadcast) {
     const Tensor a = floats({2, 3, 20}, 7), b = floats({3, 20}, 8), row = floats({20}, 9), one = floats({1, 20}, 10);
     for (const Tensor* right : {&a, &b, &row, &one}) {

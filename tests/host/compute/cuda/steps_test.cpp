@@ -183,6 +183,12 @@ TEST_F(Steps, MergingAndPruningWaitOnceEach) {
               ask(*open("cpu", 1, with(true, true, "compact")), 7, "what is it").text);
     EXPECT_GT(ask(*both, 3, "what is it").tokens.merged, 0);
     EXPECT_EQ(ask(*both, 7, "what is it").text, ask(*open("cpu", 1, with(true, true)), 7, "what is it").text);
+    // In bf16 too, where scores and sizes stay f32.
+    const auto half = open("cuda", 1, [&](Manifest& manifest) {
+        with(true, true)(manifest);
+        manifest.dtype = "bf16";
+    });
+    EXPECT_EQ(ask(*half, 3, "what is it").tokens.generated, 3);
     std::filesystem::remove_all(folder);
 }
 
