@@ -97,7 +97,12 @@ step tests $tests
 if [ -n "${GOLDEN:-}" ]; then
     for folder in "$GOLDEN"/*/; do
         step "parity-f32-$(basename "$folder")" "$vlmhost" parity --device cuda "$folder"
-        step "parity-bf16-$(basename "$folder")" parity_bf16 "$folder"
+        # Which tokens a reducer merges or drops hangs on the last bits of scores: in bf16 it may choose others, and more or fewer.
+        if grep -q '"reducer"' "$folder/expected.json" 2>/dev/null; then
+            echo "| parity-bf16-$(basename "$folder") | NOT COMPARED: a reducer may choose other tokens in bf16 | | |" >>"$report"
+        else
+            step "parity-bf16-$(basename "$folder")" parity_bf16 "$folder"
+        fi
     done
 fi
 if [ "$emulated" = 1 ]; then
