@@ -73,7 +73,11 @@ step() {
 # In bf16 most numbers differ from the reference, which is f32; every tensor must point where it does: cosine 0.99 and more.
 parity_bf16() {
     "$vlmhost" parity --device cuda --dtype bf16 "$1" | tee "$out/bf16.txt"
-    awk '{ for (i = 1; i < NF; ++i) if ($i == "cosine") { ++tensors; if (low == "" || $(i + 1) + 0 < low) low = $(i + 1) + 0 } }
+    # What the f32 run found to be the same rows in another order cannot be compared row by row.
+    turned=$(sed -n 's/^ *\([^ ]*\) .*in another order.*/\1/p' "$out/parity-f32-$(basename "$1").log" | sort -u | tr '\n' ' ')
+    awk -v turned="$turned" 'BEGIN { n = split(turned, names, " "); for (i = 1; i <= n; ++i) skip[names[i]] = 1 }
+         $1 in skip { next }
+         { for (i = 1; i < NF; ++i) if ($i == "cosine") { ++tensors; if (low == "" || $(i + 1) + 0 < low) low = $(i + 1) + 0 } }
          END { print "lowest cosine of " tensors + 0 " tensors: " low; exit !(tensors > 0 && low >= 0.99) }' "$out/bf16.txt"
 }
 
