@@ -12,10 +12,8 @@ namespace {
 
 struct DotAvx2 {
     static constexpr int kWidth = 8;
-    static constexpr int kTileRows = 3;
     static constexpr int kWideRows = 6;
     static constexpr int kTileVecs = 2;
-    static constexpr int kRowVecs = 4;
     using F = __m256;
     using B = __m256i;
 

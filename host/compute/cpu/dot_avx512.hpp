@@ -12,10 +12,8 @@ namespace {
 
 struct DotAvx512 {
     static constexpr int kWidth = 16;
-    static constexpr int kTileRows = 6;
     static constexpr int kWideRows = 14;
     static constexpr int kTileVecs = 2;
-    static constexpr int kRowVecs = 2;
     using F = __m512;
     using B = __m512i;
 

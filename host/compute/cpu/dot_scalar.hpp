@@ -8,15 +8,14 @@
 #include <cstdint>
 
 #include "host/compute/cpu/convert.hpp"
+#include "host/compute/cpu/quant.hpp"
 
 namespace {
 
 struct Dot {
     static constexpr int kWidth = 1;
-    static constexpr int kTileRows = 2;
     static constexpr int kWideRows = 2;
     static constexpr int kTileVecs = 4;
-    static constexpr int kRowVecs = 4;
     using F = float;
     using B = uint32_t;
 
@@ -29,6 +28,7 @@ struct Dot {
 
     template <int Bits>
     struct Sum {
+        static constexpr vlm::cpu::QuantTile kTile = {2, 4, 4};
         int32_t total;
         static Sum begin(const std::byte* offset) { return {Bits == 8 ? static_cast<int32_t>(load(offset)) : 0}; }
         void add(B codes, B x) { total = static_cast<int32_t>(dot(static_cast<B>(total), codes, x)); }

@@ -23,7 +23,11 @@ struct PanelBf16 {
     }
 };
 
-template <class Panel, int MR, int NV>
+/** How far ahead, in bytes, the first rows ask for the panel, two lines a step: with few rows it comes from memory, and
+ * a slice of its columns is too broken a pattern for the hardware to guess. */
+constexpr int64_t kPanelAhead = 4096;
+
+template <class Panel, int MR, int NV, bool Fetch>
 void tile(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, int64_t column, float* c,
           int64_t ldc, bool accumulate) {
     F sums[MR][NV];
@@ -40,11 +44,19 @@ void tile(const float* a, int64_t lda, const typename Panel::Element* panel, int
         for (int m = 0; m < MR; ++m) {
             const F x = Vec::set(a[m * lda + k + part]);
 #pragma GCC unroll 8
-            for (int v = 0; v < NV; ++v) sums[m][v] = Vec::fma(x, b[v], sums[m][v]);
+            for (int v = 0; v < NV; ++v) {
+                sums[m][v] = Vec::fma(x, b[v], sums[m][v]);
+                if constexpr (MR == Vec::kTileRows) Vec::keep(sums[m][v]);
+            }
         }
     };
     int64_t k = 0;
     for (; k + Panel::kStep <= depth; k += Panel::kStep) {
+        if constexpr (Fetch) {
+            const char* ahead = reinterpret_cast<const char*>(panel + k * kPanel) + kPanelAhead;
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 64);
+        }
         step(k, 0);
         if constexpr (Panel::kStep == 2) step(k, 1);
     }
@@ -56,21 +68,22 @@ void tile(const float* a, int64_t lda, const typename Panel::Element* panel, int
 }
 
 /** All columns of the panel for exactly MR rows: few rows take the whole width at once, many take it in slices. */
-template <class Panel, int MR>
+template <class Panel, int MR, bool Fetch>
 void tiles(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, float* c, int64_t ldc,
            bool accumulate) {
     constexpr int kAll = static_cast<int>(kPanel) / Vec::kWidth;
-    constexpr int kVecs = MR * kAll <= Vec::kTileRows * Vec::kTileVecs && kAll <= 8 ? kAll : Vec::kTileVecs;
-    for (int64_t column = 0; column < kPanel; column += kVecs * Vec::kWidth)
-        tile<Panel, MR, kVecs>(a, lda, panel, depth, column, c + column, ldc, accumulate);
+    constexpr int kVecs = MR * kAll < Vec::kTileRows * Vec::kTileVecs && kAll <= 8 ? kAll : Vec::kTileVecs;
+    tile<Panel, MR, kVecs, Fetch>(a, lda, panel, depth, 0, c, ldc, accumulate);
+    for (int64_t column = kVecs * Vec::kWidth; column < kPanel; column += kVecs * Vec::kWidth)
+        tile<Panel, MR, kVecs, false>(a, lda, panel, depth, column, c + column, ldc, accumulate);
 }
 
-template <class Panel, int MR>
+template <class Panel, int MR, bool Fetch>
 void remaining(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, float* c, int64_t ldc,
                int64_t rows, bool accumulate) {
     if constexpr (MR > 0) {
-        if (rows == MR) return tiles<Panel, MR>(a, lda, panel, depth, c, ldc, accumulate);
-        remaining<Panel, MR - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+        if (rows == MR) return tiles<Panel, MR, Fetch>(a, lda, panel, depth, c, ldc, accumulate);
+        remaining<Panel, MR - 1, Fetch>(a, lda, panel, depth, c, ldc, rows, accumulate);
     }
 }
 
@@ -78,9 +91,12 @@ template <class Panel>
 void gemm(const float* a, int64_t lda, const typename Panel::Element* panel, int64_t depth, float* c, int64_t ldc,
           int64_t rows, bool accumulate) {
     constexpr int kRows = Vec::kTileRows;
-    for (; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc)
-        tiles<Panel, kRows>(a, lda, panel, depth, c, ldc, accumulate);
-    remaining<Panel, kRows - 1>(a, lda, panel, depth, c, ldc, rows, accumulate);
+    if (rows < kRows) return remaining<Panel, kRows - 1, true>(a, lda, panel, depth, c, ldc, rows, accumulate);
+    tiles<Panel, kRows, true>(a, lda, panel, depth, c, ldc, accumulate);
+    int64_t row = kRows;
+    for (; row + kRows <= rows; row += kRows)
+        tiles<Panel, kRows, false>(a + row * lda, lda, panel, depth, c + row * ldc, ldc, accumulate);
+    remaining<Panel, kRows - 1, false>(a + row * lda, lda, panel, depth, c + row * ldc, ldc, rows - row, accumulate);
 }
 
 void gemm_f32(const float* a, int64_t lda, const float* panel, int64_t depth, float* c, int64_t ldc, int64_t rows,

@@ -28,6 +28,7 @@ struct Dot : DotAvx512 {
     static B dot(B total, B codes, B x) { return _mm512_dpbusd_epi32(total, codes, x); }
     template <int Bits>
     struct Sum {
+        static constexpr vlm::cpu::QuantTile kTile = {6, 2, 2};
         B total;
         static Sum begin(const std::byte* offset) { return {Bits == 8 ? broadcast(offset) : _mm512_setzero_si512()}; }
         void add(B codes, B x) { total = dot(total, codes, x); }

@@ -22,6 +22,7 @@ struct Dot : DotAvx2 {
     static B dot(B total, B codes, B x) { return _mm256_dpbusd_avx_epi32(total, codes, x); }
     template <int Bits>
     struct Sum {
+        static constexpr vlm::cpu::QuantTile kTile = {3, 2, 4};
         B total;
         static Sum begin(const std::byte* offset) { return {Bits == 8 ? broadcast(offset) : _mm256_setzero_si256()}; }
         void add(B codes, B x) { total = dot(total, codes, x); }

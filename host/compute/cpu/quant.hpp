@@ -107,6 +107,11 @@ struct WideProduct {
 using QuantGemm = void (*)(const std::byte* a, int64_t lda, const std::byte* panel, int64_t depth, float* c,
                            int64_t ldc, int64_t rows);
 
+/** What a tile of few rows holds in registers: rows by vectors of outputs, and the vectors of a single row. */
+struct QuantTile {
+    int rows, vecs, row_vecs;
+};
+
 struct QuantKernels {
     const char* name;  ///< "avx2", "avx_vnni", "avx512_vnni", …
     QuantGemm gemm_int4;

@@ -28,7 +28,7 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_
     B bases[NV];
 #pragma GCC unroll 4
     for (int v = 0; v < NV; ++v) bases[v] = Dot::exponents(bytes + v * Dot::kWidth);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
     for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) sums[m][v] = Dot::set(0.0f);
@@ -36,7 +36,7 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_
         const auto scale_of = [&](int m) { return a + m * lda + depth + 4 * g; };
         const auto offset_of = [&](int m) { return scale_of(m) + 4 * groups; };
         Dot::Sum<Bits> dots[MR][NV];
-#pragma GCC unroll 8
+#pragma GCC unroll 10
         for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) dots[m][v] = Dot::Sum<Bits>::begin(offset_of(m));
@@ -53,7 +53,7 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_
                 if constexpr (Bits == 4) high[v] = Dot::high(loaded);
             }
             const std::byte* x = a + g * kQuantGroup + line * (Bits == 4 ? 8 : 4);
-#pragma GCC unroll 8
+#pragma GCC unroll 10
             for (int m = 0; m < MR; ++m) {
                 const B first = Dot::broadcast(x + m * lda);
 #pragma GCC unroll 4
@@ -73,7 +73,7 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_
             scales[v] = Dot::scales(at + layout.scales(), bases[v]);
             if constexpr (Bits == 4) zeros[v] = Dot::zeros(at + layout.zeros());
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 10
         for (int m = 0; m < MR; ++m) {
             const F scale = Dot::spread(scale_of(m));
 #pragma GCC unroll 4
@@ -84,7 +84,7 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_
             }
         }
     }
-#pragma GCC unroll 8
+#pragma GCC unroll 10
     for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) Dot::store(c + m * ldc + v * Dot::kWidth, sums[m][v]);
@@ -94,7 +94,8 @@ inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_
 template <int Bits, int MR>
 void quant_tiles(const std::byte* a, int64_t lda, const std::byte* panel, const QuantLayout& layout, float* c,
                  int64_t ldc) {
-    constexpr int kVecs = MR == 1 ? Dot::kRowVecs : Dot::kTileVecs;
+    constexpr QuantTile kTile = Dot::Sum<Bits>::kTile;
+    constexpr int kVecs = MR == 1 ? kTile.row_vecs : kTile.vecs;
     for (int64_t column = 0; column < kPanel; column += kVecs * Dot::kWidth)
         quant_tile<Bits, MR, kVecs>(a, lda, panel, layout, column, c + column, ldc);
 }
@@ -111,7 +112,7 @@ void quant_remaining(const std::byte* a, int64_t lda, const std::byte* panel, co
 template <int Bits>
 void quant_gemm(const std::byte* a, int64_t lda, const std::byte* panel, int64_t depth, float* c, int64_t ldc,
                 int64_t rows) {
-    constexpr int kRows = Dot::kTileRows;
+    constexpr int kRows = Dot::Sum<Bits>::kTile.rows;
     const QuantLayout layout = QuantLayout::of(Bits, depth);
     for (; rows >= kRows; rows -= kRows, a += kRows * lda, c += kRows * ldc)
         quant_tiles<Bits, kRows>(a, lda, panel, layout, c, ldc);

@@ -14,6 +14,8 @@ struct Vec {
     static constexpr int kTileVecs = 2;
     using F = __m256;
 
+    /** Holds a sum in its register: left to itself, g++ 12 moves sums about until some of them go through memory. */
+    static void keep(F& x) { asm("" : "+x"(x)); }
     static F set(float x) { return _mm256_set1_ps(x); }
     static F load(const float* p) { return _mm256_loadu_ps(p); }
     static void store(float* p, F x) { _mm256_storeu_ps(p, x); }

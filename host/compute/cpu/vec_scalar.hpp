@@ -23,6 +23,7 @@ struct Vec {
         for (int i = 0; i < 4; ++i) r.v[i] = fn(i);
         return r;
     }
+    static void keep(F&) {}
     static F set(float x) {
         return make([&](int) { return x; });
     }
