@@ -44,7 +44,9 @@ class Numbers {
 class DenseProductsTest : public testing::Test {
   protected:
     void SetUp() override {
-        folder_ = std::filesystem::path(testing::TempDir()) / "dense_products";
+        // Tests run beside each other, each as a process of its own.
+        const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+        folder_ = std::filesystem::path(testing::TempDir()) / (std::string("dense_products_") + test->name());
         std::filesystem::remove_all(folder_);
         setenv("XDG_CACHE_HOME", folder_.c_str(), 1);
         emulated_library() = {};
