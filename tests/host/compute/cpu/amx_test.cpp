@@ -272,13 +272,13 @@ TEST(Amx, EncodedInstructionsGiveWholeLayers) {
     const AmxTrap trap;
     ThreadPool pool(2);
     for (const WeightType weights : {WeightType::bf16, WeightType::int8, WeightType::int4})
-        for (const auto& [rows, in, out] : {std::array<int64_t, 3>{33, 100, 40}, {129, 330, 34}}) {
+        for (const auto& s : {std::array<int64_t, 3>{33, 100, 40}, {129, 330, 34}}) {
             const auto run = [&](const AmxKernels& kernels) {
                 const ScopedAmxKernels with(&kernels);
-                return run_layer(rows, in, out, true, &pool, weights);
+                return run_layer(s[0], s[1], s[2], true, &pool, weights);
             };
             EXPECT_EQ(run(*hardware_amx_kernels()), run(emulated_amx_kernels()))
-                << weight_type_name(weights) << ", " << rows << " rows";
+                << weight_type_name(weights) << ", " << s[0] << " rows";
         }
 #else
     GTEST_SKIP() << "no AMX on this architecture";
