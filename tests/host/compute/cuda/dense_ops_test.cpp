@@ -10,27 +10,6 @@ namespace {
 using DenseOps = CudaOps;
 INSTANTIATE_TEST_SUITE_P(Cuda, DenseOps, testing::ValuesIn(targets()), target_name);
 
-/** A packed layer that frees itself. */
-std::shared_ptr<vlm_linear> pack(Side& s, const std::vector<Tensor>& weights, const std::vector<Tensor>& biases,
-                                 uint32_t flags = 0) {
-    std::vector<const vlm_tensor*> w, b;
-    for (const Tensor& t : weights) w.push_back(t.abi());
-    for (const Tensor& t : biases) b.push_back(t ? t.abi() : nullptr);
-    vlm_linear_spec spec{};
-    spec.struct_size = sizeof(spec);
-    spec.abi_version = VLM_ABI_VERSION;
-    spec.part_count = static_cast<uint32_t>(w.size());
-    spec.flags = flags;
-    spec.weights = w.data();
-    spec.biases = b.empty() ? nullptr : b.data();
-    spec.name = "test layer";
-    vlm_linear* layer = nullptr;
-    if (s.table()->linear_pack(s.table(), &spec, &layer) != VLM_STATUS_OK)
-        throw failed_precondition("the layer was not packed");
-    const vlm_compute* owner = s.table();
-    return {layer, [owner](vlm_linear* l) { owner->linear_release(owner, l); }};
-}
-
 vlm_epilogue epilogue_of(uint32_t activation, bool gated = false) {
     vlm_epilogue e{};
     e.struct_size = sizeof(e);
@@ -50,7 +29,7 @@ TEST_P(DenseOps, RowsAndDepths) {
             SCOPED_TRACE(std::to_string(rows) + " rows of " + std::to_string(in));
             const Tensor w = floats({30, in}, 1, 0.2f), b = floats({30}, 2), x = floats({rows, in}, 3);
             compare([&](Side& s) {
-                const auto layer = pack(s, {w}, {b});
+                const auto layer = pack_layer(s.table(), {w}, {b});
                 const Tensor a = s.act(x), y = s.make({rows, 30});
                 s.call(&vlm_compute::linear, static_cast<const vlm_linear*>(layer.get()), a.abi(), nullptr, y.abi());
                 return std::vector<Tensor>{y};
@@ -67,7 +46,8 @@ TEST_P(DenseOps, EveryEpilogue) {
                              std::to_string(variant));
                 const Tensor x = floats({rows, 40}, 8), residual = floats({rows, 24}, 9);
                 compare([&](Side& s) {
-                    const auto layer = pack(s, {w}, variant >= 4 ? std::vector<Tensor>{b} : std::vector<Tensor>{});
+                    const auto layer =
+                        pack_layer(s.table(), {w}, variant >= 4 ? std::vector<Tensor>{b} : std::vector<Tensor>{});
                     const Tensor a = s.act(x), y = s.act(residual), scale = s.put(variant % 4 == 1 ? each : one);
                     vlm_epilogue e = epilogue_of(act);
                     if (variant % 4 == 1 || variant % 4 == 2) e.scale = scale.abi();
@@ -84,7 +64,7 @@ TEST_P(DenseOps, GatedLayersOfSeveralParts) {
     for (const int64_t rows : {1, 5, 11}) {
         const Tensor x = floats({rows, 32}, 13), residual = floats({rows, 18}, 14);
         compare([&](Side& s) {
-            const auto layer = pack(s, {gate, up}, {Tensor(), b});
+            const auto layer = pack_layer(s.table(), {gate, up}, {Tensor(), b});
             const Tensor a = s.act(x), y = s.make({rows, 18}), r = s.act(residual);
             vlm_epilogue e = epilogue_of(VLM_ACT_SILU, true);
             e.residual = r.abi();
@@ -99,7 +79,7 @@ TEST_P(DenseOps, StridedRowsAndTransposedWeights) {
     const Tensor w = floats({16, 10}, 15, 0.3f), wide = floats({12, 50}, 16);
     for (const int64_t rows : {4, 12}) {
         compare([&](Side& s) {
-            const auto layer = pack(s, {w}, {}, VLM_LINEAR_TRANSPOSED);
+            const auto layer = pack_layer(s.table(), {w}, {}, VLM_LINEAR_TRANSPOSED);
             const Tensor a = s.act(wide), y = s.make({12, 30});
             s.call(&vlm_compute::fill, y.abi(), 3.0);
             Part x(a, 7, {rows, 16}, {50, 1}), target(y, 11, {rows, 10}, {30, 1});
@@ -115,7 +95,7 @@ TEST_P(DenseOps, StridedRowsAndTransposedWeights) {
 TEST_P(DenseOps, ConvolutionWeightsAreFlattened) {
     const Tensor w = floats({6, 3, 2, 2}, 17), x = floats({10, 12}, 18);
     compare([&](Side& s) {
-        const auto layer = pack(s, {w}, {});
+        const auto layer = pack_layer(s.table(), {w}, {});
         const Tensor a = s.act(x), y = s.make({10, 6});
         s.call(&vlm_compute::linear, static_cast<const vlm_linear*>(layer.get()), a.abi(), nullptr, y.abi());
         return std::vector<Tensor>{y};
@@ -136,21 +116,21 @@ TEST_P(DenseOps, Matmul) {
 }
 
 TEST_P(DenseOps, WrongLayersAreRefused) {
-    const auto layer = pack(*gpu_, {floats({5, 8}, 22)}, {});
+    const auto layer = pack_layer(gpu_->table(), {floats({5, 8}, 22)}, {});
     const Tensor x = gpu_->act(floats({2, 8}, 23)), y = gpu_->make({2, 5}), narrow = gpu_->make({2, 2});
     const auto* l = static_cast<const vlm_linear*>(layer.get());
     EXPECT_THROW(gpu_->call(&vlm_compute::linear, l, x.abi(), nullptr, narrow.abi()), Error);
     const vlm_epilogue gated = epilogue_of(VLM_ACT_SILU, true);
     EXPECT_THROW(gpu_->call(&vlm_compute::linear, l, x.abi(), static_cast<const vlm_epilogue*>(&gated), narrow.abi()),
                  Error);
-    EXPECT_THROW(pack(*gpu_, {floats({5, 8}, 24), floats({5, 9}, 25)}, {}), Error);
+    EXPECT_THROW(pack_layer(gpu_->table(), {floats({5, 8}, 24), floats({5, 9}, 25)}, {}), Error);
     EXPECT_NO_THROW(gpu_->call(&vlm_compute::linear, l, x.abi(), nullptr, y.abi()));
 }
 
 TEST_P(DenseOps, WeightsAreCountedAndGivenBack) {
     const int64_t before = gpu_->device().counters().weight_bytes;
     {
-        const auto layer = pack(*gpu_, {floats({100, 64}, 26)}, {});
+        const auto layer = pack_layer(gpu_->table(), {floats({100, 64}, 26)}, {});
         EXPECT_GE(gpu_->device().counters().weight_bytes - before, 100 * 64 * 2);
     }
     EXPECT_EQ(gpu_->device().counters().weight_bytes, before);

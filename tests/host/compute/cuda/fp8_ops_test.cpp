@@ -86,24 +86,9 @@ class Fp8Ops : public testing::TestWithParam<Target> {
     /** Activations are rounded to fp8 from 9 rows on, unless they are f32. */
     bool rounds(int64_t rows) const { return half() && rows > 8; }
 
-    std::shared_ptr<vlm_linear> pack(const std::vector<Tensor>& weights, const Tensor* bias = nullptr,
+    std::shared_ptr<vlm_linear> pack(const std::vector<Tensor>& weights, const std::vector<Tensor>& biases = {},
                                      uint32_t flags = 0) {
-        std::vector<const vlm_tensor*> w, b(weights.size(), nullptr);
-        for (const Tensor& t : weights) w.push_back(t.abi());
-        if (bias != nullptr) b[0] = bias->abi();
-        vlm_linear_spec spec{};
-        spec.struct_size = sizeof(spec);
-        spec.abi_version = VLM_ABI_VERSION;
-        spec.part_count = static_cast<uint32_t>(w.size());
-        spec.flags = flags;
-        spec.weights = w.data();
-        spec.biases = b.data();
-        spec.name = "test layer";
-        vlm_linear* layer = nullptr;
-        const vlm_status status = gpu_->table()->linear_pack(gpu_->table(), &spec, &layer);
-        if (status != VLM_STATUS_OK) throw Error(status, "the layer was not packed");
-        const vlm_compute* owner = gpu_->table();
-        return {layer, [owner](vlm_linear* l) { owner->linear_release(owner, l); }};
+        return pack_layer(gpu_->table(), weights, biases, flags);
     }
     Tensor multiply(const std::shared_ptr<vlm_linear>& layer, const Tensor& x, int64_t outputs,
                     const vlm_epilogue* epilogue = nullptr) {
@@ -208,7 +193,7 @@ TEST_P(Fp8Ops, WhatStandsBehindTheProduct) {
             sums[i] = z / (1 + std::exp(-z)) * static_cast<double>(scale.data<float>()[o]) +
                       static_cast<double>(r_taken.data<float>()[i]);
         }
-        expect_close(sums, multiply(pack({w}, &bias), x, 40, &e));
+        expect_close(sums, multiply(pack({w}, {bias}), x, 40, &e));
     }
 }
 
@@ -229,7 +214,7 @@ TEST_P(Fp8Ops, PartsGatesAndTransposedWeights) {
         const std::vector<double> ups = expected(second, x);
         for (size_t i = 0; i < gates.size(); ++i) gates[i] = std::max(gates[i], 0.0) * ups[i];
         expect_close(gates, multiply(pack({first, second}), x, 21, &gate));
-        expect_close(expected(straight, z), multiply(pack({turned}, nullptr, VLM_LINEAR_TRANSPOSED), z, 26));
+        expect_close(expected(straight, z), multiply(pack({turned}, {}, VLM_LINEAR_TRANSPOSED), z, 26));
     }
 }
 
@@ -315,26 +300,6 @@ TEST(Fp8Refusals, OlderGpusSayWhatTheyAreAndWhatToUse) {
 TEST(Fp8Refusals, AdaHasIt) {
     const Environment ada("VLM_EMULATED_CAPABILITY", "89");
     EXPECT_NE(open_cuda_device(0, {"bf16", "fp8"}, {VLM_EMULATED_CUDA})->description().find("fp8"), std::string::npos);
-}
-
-/** Bytes that a layer of 64 x 64 takes. */
-int64_t bytes_of(Device& device, const std::string& stage, const char* name, uint32_t flags) {
-    device.begin_stage({stage, nullptr});
-    const Tensor w = floats({64, 64}, 22);
-    const vlm_tensor* weights[] = {w.abi()};
-    vlm_linear_spec spec{};
-    spec.struct_size = sizeof(spec);
-    spec.abi_version = VLM_ABI_VERSION;
-    spec.part_count = 1;
-    spec.flags = flags;
-    spec.weights = weights;
-    spec.name = name;
-    const int64_t before = device.counters().weight_bytes;
-    vlm_linear* layer = nullptr;
-    EXPECT_EQ(device.compute()->linear_pack(device.compute(), &spec, &layer), VLM_STATUS_OK);
-    const int64_t taken = device.counters().weight_bytes - before;
-    device.compute()->linear_release(device.compute(), layer);
-    return taken;
 }
 
 TEST(Fp8Policy, TheOutputLayerIsFinerAndRulesDecideFirst) {

@@ -32,26 +32,9 @@ class QuantisedOps : public testing::TestWithParam<Stored> {
         }
         cpu_ = std::make_unique<Side>(open_device("cpu", {"f32", GetParam().weights}));
     }
-    static std::shared_ptr<vlm_linear> pack(Side& s, const std::vector<Tensor>& weights, uint32_t flags = 0,
-                                            const char* name = "test layer") {
-        std::vector<const vlm_tensor*> w;
-        for (const Tensor& t : weights) w.push_back(t.abi());
-        vlm_linear_spec spec{};
-        spec.struct_size = sizeof(spec);
-        spec.abi_version = VLM_ABI_VERSION;
-        spec.part_count = static_cast<uint32_t>(w.size());
-        spec.flags = flags;
-        spec.weights = w.data();
-        spec.name = name;
-        vlm_linear* layer = nullptr;
-        const vlm_status status = s.table()->linear_pack(s.table(), &spec, &layer);
-        if (status != VLM_STATUS_OK) throw Error(status, "the layer was not packed");
-        const vlm_compute* owner = s.table();
-        return {layer, [owner](vlm_linear* l) { owner->linear_release(owner, l); }};
-    }
     static Tensor multiply(Side& s, const std::vector<Tensor>& weights, const Tensor& x, int64_t outputs,
                            const vlm_epilogue* epilogue = nullptr, uint32_t flags = 0) {
-        const auto layer = pack(s, weights, flags);
+        const auto layer = pack_layer(s.table(), weights, {}, flags);
         const Tensor a = s.act(x), y = s.make({x.dim(0), outputs});
         s.call(&vlm_compute::linear, static_cast<const vlm_linear*>(layer.get()), a.abi(), epilogue, y.abi());
         return s.get(y);
@@ -119,34 +102,14 @@ TEST_P(QuantisedOps, WeightsThatAreNoNumbersAreRefused) {
     Tensor w = floats({8, 64}, 11);
     w.data<float>()[77] = std::numeric_limits<float>::quiet_NaN();
     if (std::string(GetParam().weights) == "f16") {
-        EXPECT_NO_THROW(pack(*gpu_, {w}));
+        EXPECT_NO_THROW(pack_layer(gpu_->table(), {w}));
         return;
     }
-    EXPECT_THROW(pack(*gpu_, {w}), Error);
-    EXPECT_NO_THROW(pack(*gpu_, {floats({8, 64}, 12)}));  // what was found is forgotten
+    EXPECT_THROW(pack_layer(gpu_->table(), {w}), Error);
+    EXPECT_NO_THROW(pack_layer(gpu_->table(), {floats({8, 64}, 12)}));  // what was found is forgotten
 }
 
 #ifdef VLM_EMULATED_CUDA
-/** Bytes that a layer of 64 x 64 takes, under a name and flags. */
-int64_t bytes_of(Device& device, const std::string& stage, const char* name, uint32_t flags) {
-    device.begin_stage({stage, nullptr});
-    const Tensor w = floats({64, 64}, 13);
-    const vlm_tensor* weights[] = {w.abi()};
-    vlm_linear_spec spec{};
-    spec.struct_size = sizeof(spec);
-    spec.abi_version = VLM_ABI_VERSION;
-    spec.part_count = 1;
-    spec.flags = flags;
-    spec.weights = weights;
-    spec.name = name;
-    const int64_t before = device.counters().weight_bytes;
-    vlm_linear* layer = nullptr;
-    EXPECT_EQ(device.compute()->linear_pack(device.compute(), &spec, &layer), VLM_STATUS_OK);
-    const int64_t taken = device.counters().weight_bytes - before;
-    device.compute()->linear_release(device.compute(), layer);
-    return taken;
-}
-
 TEST(QuantisedPolicy, FourBitsAreForTheBackboneAndRulesDecideFirst) {
     constexpr int64_t kFour = 64 * 32 + 64 * 4 + 64, kEight = 64 * 64 + 64 * 2 + 64, kHalf = 64 * 64 * 2;
     setenv("VLM_EMULATED_ORDER", "serial", 1);

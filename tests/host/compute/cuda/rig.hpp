@@ -114,6 +114,37 @@ inline Tensor bytes(const std::vector<uint8_t>& values, std::vector<int64_t> sha
     return tensor;
 }
 
+/** A packed layer that frees itself; parts behind the last of `biases` have none.
+ *  @throws Error with the status of linear_pack. */
+inline std::shared_ptr<vlm_linear> pack_layer(const vlm_compute* compute, const std::vector<Tensor>& weights,
+                                              const std::vector<Tensor>& biases = {}, uint32_t flags = 0,
+                                              const char* name = "test layer") {
+    std::vector<const vlm_tensor*> w, b;
+    for (const Tensor& t : weights) w.push_back(t.abi());
+    for (const Tensor& t : biases) b.push_back(t ? t.abi() : nullptr);
+    b.resize(w.size(), nullptr);
+    vlm_linear_spec spec{};
+    spec.struct_size = sizeof(spec);
+    spec.abi_version = VLM_ABI_VERSION;
+    spec.part_count = static_cast<uint32_t>(w.size());
+    spec.flags = flags;
+    spec.weights = w.data();
+    spec.biases = biases.empty() ? nullptr : b.data();
+    spec.name = name;
+    vlm_linear* layer = nullptr;
+    const vlm_status status = compute->linear_pack(compute, &spec, &layer);
+    if (status != VLM_STATUS_OK) throw Error(status, "the layer was not packed");
+    return {layer, [compute](vlm_linear* l) { compute->linear_release(compute, l); }};
+}
+
+/** Bytes that a layer of 64 x 64 takes, under a name and flags. */
+inline int64_t bytes_of(Device& device, const std::string& stage, const char* name, uint32_t flags) {
+    device.begin_stage({stage, nullptr});
+    const int64_t before = device.counters().weight_bytes;
+    const auto layer = pack_layer(device.compute(), {floats({64, 64}, 13)}, {}, flags, name);
+    return device.counters().weight_bytes - before;
+}
+
 /** Which CUDA device a test runs on. */
 struct Target {
     const char* name;
