@@ -52,9 +52,11 @@ class Device {
     virtual void begin_stage(LoadingStage) {}
     /** What has been packed so far, in that order; empty from devices that keep no account. */
     virtual std::vector<PackedLayer> packed_layers() const { return {}; }
-    /** What decides how weights are packed, as a text: packed weights of an equal text can be exchanged. Empty from
-     * devices that keep none. */
+    /** What decides how weights are packed, as a text: packed weights of an equal text and version can be exchanged.
+     * Empty from devices that keep none. */
     virtual std::string packing() const { return {}; }
+    /** Rises when weights of the same packing() look otherwise than before. */
+    virtual int packing_version() const { return 0; }
     /** From now on packed weights come from `cache` where it has them, and go there where it has not; NULL: no more.
      * Caches stay open as long as the device. [load: one thread at a time] */
     virtual void use_packed_cache(std::shared_ptr<PackedCache>) {}

@@ -21,6 +21,7 @@ class SharedDevice final : public Device {
     void begin_stage(LoadingStage stage) override { device_->begin_stage(std::move(stage)); }
     std::vector<PackedLayer> packed_layers() const override { return device_->packed_layers(); }
     std::string packing() const override { return device_->packing(); }
+    int packing_version() const override { return device_->packing_version(); }
     void use_packed_cache(std::shared_ptr<PackedCache> cache) override { device_->use_packed_cache(std::move(cache)); }
     std::string description() const override { return device_->description(); }
 

@@ -25,28 +25,30 @@ std::shared_ptr<PackedCache> Pipeline::open_packed_cache(const WeightStore& stor
     // Below this, packing takes less time than looking for a file.
     constexpr uint64_t kWorthwhile = uint64_t{64} << 20;
     const auto folder = packed_cache_folder(manifest_.packed_cache, checkpoint_->folder());
-    std::string layout = device.device->packing();
+    PackedKey key{.use = device.device->packing(), .origin = {}};
     // Isolated plugins pack in their own processes, which may not write files.
-    if (arena_ || folder.empty() || layout.empty() || store.total_bytes() < kWorthwhile) return nullptr;
+    if (arena_ || folder.empty() || key.use.empty() || store.total_bytes() < kWorthwhile) return nullptr;
     // Plugins decide which tensors become which layers, by configuration and options.
     const auto add_plugin = [&](const Plugin& plugin) {
         std::error_code ignored;
-        layout += "\n" + plugin.id() + " " + plugin.version() + " " +
-                  std::to_string(std::filesystem::file_size(plugin.path(), ignored)) + " " +
-                  std::to_string(std::filesystem::last_write_time(plugin.path(), ignored).time_since_epoch().count());
+        key.use += "\n" + plugin.id();
+        key.origin +=
+            plugin.version() + " " + std::to_string(std::filesystem::file_size(plugin.path(), ignored)) + " " +
+            std::to_string(std::filesystem::last_write_time(plugin.path(), ignored).time_since_epoch().count()) + "\n";
     };
+    key.origin = fingerprint(store) + "\n" + std::to_string(device.device->packing_version()) + "\n";
     if (!devices_.one())
-        for (const StageKind kind : devices_.stages_on(device)) layout += std::string("\nonly ") + stage_name(kind);
-    for (const WeightRule& rule : manifest_.weight_rules) layout += "\n" + rule.pattern + "=" + rule.type;
+        for (const StageKind kind : devices_.stages_on(device)) key.use += std::string("\nonly ") + stage_name(kind);
+    for (const WeightRule& rule : manifest_.weight_rules) key.use += "\n" + rule.pattern + "=" + rule.type;
     add_plugin(encoder_->plugin());
     add_plugin(connector_->plugin());
     add_plugin(backbone_->plugin());
     for (const auto& reducer : reducers_) add_plugin(reducer->plugin());
     for (const auto& post : post_processors_) add_plugin(post->plugin());
-    layout += "\n" + stage_configs_;
+    key.use += "\n" + stage_configs_;
     for (const auto& [name, stage] : recipe_.stages)
-        for (const auto& prefix : stage.weight_prefixes) layout += name + " " + prefix + "\n";
-    return std::make_shared<PackedCache>(folder, fingerprint(store), layout, store.total_bytes());
+        for (const auto& prefix : stage.weight_prefixes) key.use += name + " " + prefix + "\n";
+    return std::make_shared<PackedCache>(folder, key, store.total_bytes());
 }
 
 void Pipeline::load(const OpenOptions& options) {

@@ -80,6 +80,12 @@ uint64_t checksum(const std::byte* data, uint64_t bytes) {
     return sum;
 }
 
+/** The first digits: names of files that tell some texts apart. */
+std::string short_hash(const std::string& text) {
+    constexpr size_t kDigits = 16;
+    return Sha256().add(text).hex().substr(0, kDigits);
+}
+
 uint64_t round_up(uint64_t value, uint64_t step) {
     return (value + step - 1) / step * step;
 }
@@ -112,18 +118,16 @@ std::string fingerprint(const WeightStore& store) {
     return state.hex();
 }
 
-PackedCache::PackedCache(const fs::path& folder, const std::string& fingerprint, const std::string& layout,
-                         uint64_t expected_bytes)
-    : expected_bytes_(expected_bytes) {
-    key_ = Sha256().add(fingerprint + "\n" + layout).hex();
-    constexpr size_t kDigits = 16;
-    layout_suffix_ = "-" + Sha256().add(layout).hex().substr(0, kDigits) + ".bin";
-    file_ = folder / ("packed-" + Sha256().add(fingerprint).hex().substr(0, kDigits) + layout_suffix_);
+PackedCache::PackedCache(const fs::path& folder, const PackedKey& key, uint64_t expected_bytes)
+    : key_(Sha256().add(key.use + "\n" + key.origin).hex()), expected_bytes_(expected_bytes) {
+    file_ = folder / ("packed-" + short_hash(key.use) + ".bin");
     try {
         if (open_existing()) return;
     } catch (const std::exception& error) {
         mapped_.reset();
         blobs_.clear();
+        std::error_code ignored;
+        fs::remove(file_, ignored);
         tell(std::string(error.what()) + "; packing anew");
     }
     begin_new(folder);
@@ -170,7 +174,8 @@ bool PackedCache::open_existing() {
         throw data_loss(file_.string() + ": its index is damaged");
     const auto document = json::Document::from_text(
         std::string_view(reinterpret_cast<const char*>(index), head.index_bytes), file_.string());
-    if (document["key"].as_string() != key_) throw data_loss(file_.string() + ": is for other weights");
+    if (document["key"].as_string() != key_)
+        throw data_loss(file_.string() + ": was made of other weights, or by another version");
     for (const auto& entry : document["blobs"].as_array()) {
         Blob blob{entry["name"].as_string(), entry["offset"].as_uint64(), entry["bytes"].as_uint64(),
                   entry["checksum"].as_uint64()};
@@ -257,31 +262,27 @@ void PackedCache::finish() {
         tell(file_.string() + ": " + error.message());
         return;
     }
-    remove_old();
+    remove_abandoned();
 }
 
-void PackedCache::remove_old() const {
+void PackedCache::remove_abandoned() const {
     constexpr auto kAbandoned = std::chrono::hours(24);
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(file_.parent_path(), error)) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(file_.parent_path(), ignored)) {
         const std::string name = entry.path().filename().string();
-        if (!name.starts_with("packed-") || entry.path() == file_) continue;
-        const bool earlier = name.ends_with(layout_suffix_);
-        const bool abandoned =
-            name.ends_with(".part") && fs::file_time_type::clock::now() - entry.last_write_time(error) > kAbandoned;
-        std::error_code ignored;
-        if (earlier || abandoned) fs::remove(entry.path(), ignored);
+        if (name.starts_with("packed-") && name.ends_with(".part") &&
+            fs::file_time_type::clock::now() - entry.last_write_time(ignored) > kAbandoned)
+            fs::remove(entry.path(), ignored);
     }
 }
 
 fs::path packed_cache_folder(const std::string& choice, const fs::path& model) {
     if (choice == "off") return {};
-    if (choice != "auto") return choice;
-    if (access(model.c_str(), W_OK) == 0) return model / ".vlmhost";
+    if (choice == "auto" && access(model.c_str(), W_OK) == 0) return model / ".vlmhost";
     std::error_code ignored;
-    constexpr size_t kDigits = 16;
-    return cache_folder() / "packed" /
-           Sha256().add(fs::weakly_canonical(model, ignored).string()).hex().substr(0, kDigits);
+    const fs::path place = fs::weakly_canonical(model, ignored);
+    return (choice == "auto" ? cache_folder() / "packed" : fs::path(choice)) /
+           (place.filename().string() + "-" + short_hash(place.string()));
 }
 
 }  // namespace vlm

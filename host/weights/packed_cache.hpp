@@ -2,10 +2,11 @@
  *  Packed weights on disk: the next start maps them instead of packing (or quantising) again, and several processes
  *  share one copy in the page cache.
  *
- *  A file holds the blobs of one model as one device packs them, in the order of loading. Its name says for which
- *  weights and layout it is (fingerprint()), so what no longer fits is not found. It is written beside its final name
- *  and renamed when it is whole, so nobody ever sees half a file; a file that is cut or damaged nevertheless is noticed
- *  by sizes and checksums, told to the log, and packed anew. Nothing that goes wrong with the cache fails a load.
+ *  A file holds the blobs of one model as one device packs them, in the order of loading. Its name says what it is for;
+ *  what it was made of stands in it, so that other weights or a newer version replace a file instead of adding one of
+ *  some gigabytes. It is written beside its final name and renamed when it is whole, so nobody ever sees half a file; a
+ *  file that is cut or damaged nevertheless is noticed by sizes and checksums, told to the log, and packed anew.
+ *  Nothing that goes wrong with the cache fails a load.
  */
 #pragma once
 #include <cstddef>
@@ -26,15 +27,19 @@ namespace vlm {
  *  that was rewritten with other numbers differs in nearly every sample. */
 std::string fingerprint(const WeightStore& store);
 
-/** One cache file, read or written during one load. The folder is for one model alone: when a new file is whole, those
- *  of the same layout for earlier weights are removed. One thread at a time. */
+/** Which packed weights are wanted, as texts that are compared. */
+struct PackedKey {
+    std::string use;     ///< Who needs them: device, types, stages and their configuration. A file for each.
+    std::string origin;  ///< What they were made of and by: fingerprint() and versions. What differs is packed anew.
+};
+
+/** One cache file, read or written during one load, in a folder that is for one model alone. One thread at a time. */
 class PackedCache {
   public:
-    /** Opens the file for `fingerprint` and `layout` (whatever decides how blobs look: device, types, version of the
-     *  packing) in `folder`, or begins a new one there. A folder that cannot be written or lacks `expected_bytes` of
-     *  space makes a cache that does nothing. Never throws for reasons of the file system. */
-    PackedCache(const std::filesystem::path& folder, const std::string& fingerprint, const std::string& layout,
-                uint64_t expected_bytes);
+    /** Opens the file for `key` in `folder`, or begins a new one there; a file that cannot be used (damaged, or of
+     *  another origin) is removed. A folder that cannot be written or lacks `expected_bytes` of space makes a cache
+     *  that does nothing. Never throws for reasons of the file system. */
+    PackedCache(const std::filesystem::path& folder, const PackedKey& key, uint64_t expected_bytes);
     ~PackedCache();
     PackedCache(const PackedCache&) = delete;
     PackedCache& operator=(const PackedCache&) = delete;
@@ -60,14 +65,13 @@ class PackedCache {
     };
     bool open_existing();
     void begin_new(const std::filesystem::path& folder);
-    /** Removes files of the same layout for earlier weights, and what crashed processes have left. */
-    void remove_old() const;
+    /** Removes what crashed processes have left. */
+    void remove_abandoned() const;
     void give_up(const std::string& why);
     bool append(const void* data, uint64_t bytes);
 
     std::filesystem::path file_, temporary_;
-    std::string key_;
-    std::string layout_suffix_;  ///< End of the names of all files of this layout.
+    std::string key_;  ///< Hash of use and origin.
     uint64_t expected_bytes_;
     std::optional<MappedFile> mapped_;
     std::vector<Blob> blobs_;
@@ -76,8 +80,9 @@ class PackedCache {
     uint64_t written_ = 0;
 };
 
-/** The folder for the packed weights of the checkpoint in `model`: `.vlmhost` in it when that can be written, else one
- *  of its own in cache_folder(). `choice` is "auto", "off" (then empty) or a folder. */
+/** The folder for the packed weights of the checkpoint in `model` alone. `choice` is "auto" (`.vlmhost` in the model's
+ *  folder when that can be written, else one below cache_folder()), "off" (then empty), or the folder below which it
+ *  lies. */
 std::filesystem::path packed_cache_folder(const std::string& choice, const std::filesystem::path& model);
 
 }  // namespace vlm

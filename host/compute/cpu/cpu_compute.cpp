@@ -141,8 +141,12 @@ std::vector<PackedLayer> CpuCompute::packed_layers() const {
 
 std::string CpuCompute::packing() const {
     const CpuOptions& options = state_->options;
-    return "cpu, packing " + std::to_string(cpu::kPackingVersion) + ", " + isa_name(active_isa()) + ", " +
-           (options.mode == Precision::f32 ? "f32" : "bf16") + " with " + weight_type_name(options.weights);
+    return std::string("cpu, ") + isa_name(active_isa()) + ", " + (options.mode == Precision::f32 ? "f32" : "bf16") +
+           " with " + weight_type_name(options.weights);
+}
+
+int CpuCompute::packing_version() const {
+    return cpu::kPackingVersion;
 }
 
 double CpuCompute::weight_element_bytes() const {

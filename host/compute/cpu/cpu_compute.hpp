@@ -143,6 +143,7 @@ class CpuCompute final : public Device {
     void begin_stage(LoadingStage stage) override;
     std::vector<PackedLayer> packed_layers() const override;
     std::string packing() const override;
+    int packing_version() const override;
     double weight_element_bytes() const override;
     void use_packed_cache(std::shared_ptr<PackedCache> cache) override;
     std::string description() const override;

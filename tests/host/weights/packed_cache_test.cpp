@@ -29,8 +29,8 @@ class PackedCacheTest : public ::testing::Test {
     }
     void TearDown() override { fs::remove_all(folder_); }
 
-    void write(const std::string& weights = "w", const std::string& layout = "l") {
-        PackedCache cache(folder_, weights, layout, 1000);
+    void write(const std::string& use = "l", const std::string& origin = "w") {
+        PackedCache cache(folder_, {use, origin}, 1000);
         EXPECT_FALSE(cache.reading());
         EXPECT_EQ(cache.next("a", a_.size()), nullptr);
         cache.add("a", a_.data(), a_.size());
@@ -61,7 +61,7 @@ class PackedCacheTest : public ::testing::Test {
 
 TEST_F(PackedCacheTest, GivesBackWhatWentIn) {
     write();
-    PackedCache cache(folder_, "w", "l", 1000);
+    PackedCache cache(folder_, {"l", "w"}, 1000);
     ASSERT_TRUE(cache.reading());
     const std::byte* a = cache.next("a", a_.size());
     EXPECT_TRUE(same(a, a_));
@@ -71,16 +71,23 @@ TEST_F(PackedCacheTest, GivesBackWhatWentIn) {
     EXPECT_EQ(files(), 1u);
 }
 
-TEST_F(PackedCacheTest, OtherWeightsOrLayoutAreNotTaken) {
+TEST_F(PackedCacheTest, AFileForEveryUse) {
     write();
-    EXPECT_FALSE(PackedCache(folder_, "w", "other", 1000).reading());
-    EXPECT_FALSE(PackedCache(folder_, "other", "l", 1000).reading());
+    EXPECT_FALSE(PackedCache(folder_, {"int4", "w"}, 1000).reading());
     EXPECT_EQ(files(), 1u) << "loads that ended early leave nothing";
-    write("w", "int4");
-    EXPECT_EQ(files(), 2u) << "layouts live side by side";
-    write("newer", "l");
-    EXPECT_EQ(files(), 2u) << "the file for earlier weights is gone";
-    EXPECT_FALSE(PackedCache(folder_, "w", "l", 1000).reading());
+    write("int4");
+    EXPECT_EQ(files(), 2u);
+    EXPECT_TRUE(PackedCache(folder_, {"l", "w"}, 1000).reading());
+    EXPECT_TRUE(PackedCache(folder_, {"int4", "w"}, 1000).reading());
+}
+
+TEST_F(PackedCacheTest, AnotherOriginReplacesTheFile) {
+    write();
+    write("l", "newer");
+    EXPECT_EQ(files(), 1u) << "upgrades do not pile up gigabytes";
+    EXPECT_TRUE(PackedCache(folder_, {"l", "newer"}, 1000).reading());
+    EXPECT_FALSE(PackedCache(folder_, {"l", "w"}, 1000).reading());
+    EXPECT_EQ(files(), 0u) << "what is outdated makes room before packing begins";
 }
 
 TEST_F(PackedCacheTest, CutFilesAreIgnored) {
@@ -88,11 +95,9 @@ TEST_F(PackedCacheTest, CutFilesAreIgnored) {
     const auto size = fs::file_size(file_);
     for (const uint64_t left : {size - 1, size / 2, uint64_t{4096}, uint64_t{40}, uint64_t{0}}) {
         fs::resize_file(file_, left);
-        PackedCache cache(folder_, "w", "l", 1000);
-        EXPECT_FALSE(cache.reading()) << left;
+        EXPECT_FALSE(PackedCache(folder_, {"l", "w"}, 1000).reading()) << left;
+        write();
     }
-    fs::remove(file_);
-    write();
 }
 
 TEST_F(PackedCacheTest, AnyChangedByteIsNoticed) {
@@ -105,7 +110,7 @@ TEST_F(PackedCacheTest, AnyChangedByteIsNoticed) {
     for (uint64_t at = 0; at < size; at += 997) {
         std::ofstream(file_, std::ios::binary).write(reinterpret_cast<const char*>(good.data()), good.size());
         change_byte(at);
-        PackedCache cache(folder_, "w", "l", 1000);
+        PackedCache cache(folder_, {"l", "w"}, 1000);
         if (!cache.reading()) continue;
         const std::byte* a = cache.next("a", a_.size());
         EXPECT_TRUE(a == nullptr || same(a, a_)) << at;
@@ -117,12 +122,12 @@ TEST_F(PackedCacheTest, AnyChangedByteIsNoticed) {
 
 TEST_F(PackedCacheTest, AnotherOrderIsNoticed) {
     write();
-    PackedCache cache(folder_, "w", "l", 1000);
+    PackedCache cache(folder_, {"l", "w"}, 1000);
     EXPECT_EQ(cache.next("b", b_.size()), nullptr);
     EXPECT_EQ(cache.next("a", a_.size()), nullptr);
     EXPECT_FALSE(fs::exists(file_)) << "packed anew at the next start";
     write();
-    PackedCache longer(folder_, "w", "l", 1000);
+    PackedCache longer(folder_, {"l", "w"}, 1000);
     EXPECT_NE(longer.next("a", a_.size()), nullptr);
     EXPECT_NE(longer.next("b", b_.size()), nullptr);
     EXPECT_EQ(longer.next("c", 5), nullptr);
@@ -130,26 +135,26 @@ TEST_F(PackedCacheTest, AnotherOrderIsNoticed) {
 
 TEST_F(PackedCacheTest, AFolderThatCannotBeIsNoError) {
     std::ofstream(folder_.string() + "_file") << "x";
-    PackedCache cache(fs::path(folder_.string() + "_file") / "below", "w", "l", 1000);
+    PackedCache cache(fs::path(folder_.string() + "_file") / "below", {"l", "w"}, 1000);
     EXPECT_EQ(cache.next("a", 1), nullptr);
     cache.add("a", a_.data(), a_.size());
     cache.finish();
     EXPECT_FALSE(cache.reading());
     fs::remove(folder_.string() + "_file");
-    PackedCache huge(folder_, "w", "l", uint64_t{1} << 60);
+    PackedCache huge(folder_, {"l", "w"}, uint64_t{1} << 60);
     huge.add("a", a_.data(), a_.size());
     huge.finish();
     EXPECT_FALSE(fs::exists(huge.file())) << "the disk cannot have that space";
 }
 
 TEST_F(PackedCacheTest, TwoWritersDoNotDisturbEachOther) {
-    PackedCache first(folder_, "w", "l", 1000);
+    PackedCache first(folder_, {"l", "w"}, 1000);
     first.add("a", a_.data(), a_.size());
     first.finish();
-    PackedCache reader(folder_, "w", "l", 1000);
+    PackedCache reader(folder_, {"l", "w"}, 1000);
     const std::byte* a = reader.next("a", a_.size());
     fs::remove(first.file());
-    PackedCache second(folder_, "w", "l", 1000);
+    PackedCache second(folder_, {"l", "w"}, 1000);
     second.add("a", b_.data(), b_.size());
     second.finish();
     EXPECT_TRUE(same(a, a_)) << "the mapping keeps the old file";
@@ -174,7 +179,10 @@ TEST_F(PackedCacheTest, FingerprintSeesNumbersAndShapes) {
 TEST_F(PackedCacheTest, FolderFollowsTheChoice) {
     fs::create_directories(folder_);
     EXPECT_TRUE(packed_cache_folder("off", folder_).empty());
-    EXPECT_EQ(packed_cache_folder("/somewhere", folder_), "/somewhere");
+    const fs::path chosen = packed_cache_folder("/somewhere", folder_);
+    EXPECT_EQ(chosen.parent_path(), "/somewhere");
+    EXPECT_NE(chosen, packed_cache_folder("/somewhere", folder_ / "other" / folder_.filename()))
+        << "two models never replace each other's files";
     EXPECT_EQ(packed_cache_folder("auto", folder_), folder_ / ".vlmhost");
     const fs::path other = packed_cache_folder("auto", "/no/such/model");
     EXPECT_NE(other, packed_cache_folder("auto", "/no/such/other"));
