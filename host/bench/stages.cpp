@@ -43,6 +43,7 @@ StageBench::StageBench(const Pipeline& pipeline, Image image, const Listeners& l
         throw failed_precondition("stages are measured on one device, and this manifest has several (" +
                                   pipeline.devices().description() + "); measure whole answers, or give --device");
     plan_ = pipeline.encoder().plan(image_.width, image_.height);
+    visual_tokens_ = pipeline.connector().plan(plan_.layout, image_.width, image_.height).layout.tokens();
 }
 
 template <class Call>
@@ -69,9 +70,9 @@ void StageBench::ensure_visual() {
     if (!visual_.rows) connect(0);
 }
 
-int64_t StageBench::visual_tokens() {
-    ensure_visual();
-    return visual_.layout.tokens();
+int64_t StageBench::context_of(int64_t wanted) const {
+    constexpr int64_t kText = 64;
+    return std::max(wanted, visual_tokens_ + kText);
 }
 
 Stage StageBench::preprocess(int runs) {
@@ -102,15 +103,15 @@ Stage StageBench::connect(int runs) {
 std::vector<Segment> StageBench::prompt(int64_t tokens) {
     constexpr int64_t kBefore = 8;
     const int64_t vocabulary = pipeline_.backbone().description().output_size;
-    const int64_t visual = visual_tokens();
-    if (visual + kBefore >= tokens) return {{some_ids(tokens, vocabulary), -1, 0, tokens}};
-    const int64_t after = tokens - visual - kBefore;
+    const int64_t after = tokens - visual_tokens_ - kBefore;
+    if (after <= 0) return {{some_ids(tokens, vocabulary), -1, 0, tokens}};
     return {{some_ids(kBefore, vocabulary), -1, 0, kBefore},
-            {{}, 0, 0, visual},
+            {{}, 0, 0, visual_tokens_},
             {some_ids(after, vocabulary), -1, 0, after}};
 }
 
 Stage StageBench::prefill(int64_t tokens, int runs) {
+    ensure_visual();
     const auto segments = prompt(tokens);
     std::unique_ptr<Backbone::Context> context;
     const VisualTokens* image = &visual_;
@@ -142,6 +143,7 @@ Stage StageBench::first_token(int64_t tokens, int runs) {
 }
 
 Stage StageBench::decode(int64_t batch, int64_t context, int64_t steps, int runs) {
+    ensure_visual();
     const auto segments = prompt(context);
     const VisualTokens* image = &visual_;
     Listeners quiet = listeners_;
@@ -190,9 +192,7 @@ std::vector<Stage> measure_stages(StageBench& bench, const StageOptions& options
     next("preprocess", [&] { return bench.preprocess(options.runs); });
     next("encode", [&] { return bench.encode(options.runs); });
     next("connect", [&] { return bench.connect(options.runs); });
-    // An image of many tiles may have more tokens than the wanted prompt.
-    constexpr int64_t kText = 64;
-    const int64_t context = std::max(options.context, bench.visual_tokens() + kText);
+    const int64_t context = bench.context_of(options.context);
     next("prefill", [&] { return bench.prefill(context, options.runs); });
     next("first token", [&] { return bench.first_token(context, options.runs); });
     for (const int64_t batch : options.batches)

@@ -46,8 +46,8 @@ class StageBench {
     /** One step of `batch` sequences that hold `context` tokens each; every step is a measurement. */
     Stage decode(int64_t batch, int64_t context, int64_t steps, int runs);
 
-    /** Visual tokens of the image. */
-    int64_t visual_tokens();
+    /** Tokens of a prompt that has `wanted` of them, or more where the image leaves no room for text. */
+    int64_t context_of(int64_t wanted) const;
     /** Bytes of keys and values of one sequence of the last decode(), at its end. */
     int64_t kv_bytes() const { return kv_bytes_; }
 
@@ -62,6 +62,7 @@ class StageBench {
     Image image_;
     Listeners listeners_;
     VisionEncoder::Plan plan_;
+    int64_t visual_tokens_ = 0;  ///< Of the image.
     Tensor pixels_;
     std::vector<Features> features_;
     VisualTokens visual_;

@@ -88,7 +88,7 @@ int bench_first_token(const po::variables_map& values) {
     const double load_ms = since_ms(loading);
     bench::StageBench bench(*pipeline, page, listeners());
     const auto computing = Clock::now();
-    bench.first_token(values["context"].as<int64_t>(), 0);
+    bench.first_token(bench.context_of(values["context"].as<int64_t>()), 0);
     json::Writer writer;
     writer.begin_object().member("load_ms", load_ms).member("compute_ms", since_ms(computing));
     writer.member("peak_mb", peak_memory_mb()).end_object();
