@@ -42,6 +42,14 @@ struct DotAvx2 {
     static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
     static B none() { return _mm256_setzero_si256(); }
     static B plus(B a, B b) { return _mm256_add_epi32(a, b); }
+    /** Adds pairs of products in 16 bits. The empty instruction holds the sum in its register: left to itself, g++ 12
+     * moves sums through memory. */
+    static void add_pairs(B& sum, B codes, B x) {
+        sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, x));
+        asm("" : "+x"(sum));
+    }
+    /** `factor` times pairs of 16-bit sums, added in 32 bits. */
+    static B widened_pairs(B sums, int16_t factor) { return _mm256_madd_epi16(sums, _mm256_set1_epi16(factor)); }
     static F real(B b) { return _mm256_cvtepi32_ps(b); }
     static F read(const float* p) { return _mm256_loadu_ps(p); }
     static void write(void* p, B b) { _mm256_storeu_si256(static_cast<__m256i*>(p), b); }

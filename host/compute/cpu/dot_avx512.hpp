@@ -44,6 +44,14 @@ struct DotAvx512 {
     static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
     static B none() { return _mm512_setzero_si512(); }
     static B plus(B a, B b) { return _mm512_add_epi32(a, b); }
+    /** Adds pairs of products in 16 bits. The empty instruction holds the sum in its register: left to itself, g++ 12
+     * moves sums through memory. */
+    static void add_pairs(B& sum, B codes, B x) {
+        sum = _mm512_add_epi16(sum, _mm512_maddubs_epi16(codes, x));
+        asm("" : "+v"(sum));
+    }
+    /** `factor` times pairs of 16-bit sums, added in 32 bits. */
+    static B widened_pairs(B sums, int16_t factor) { return _mm512_madd_epi16(sums, _mm512_set1_epi16(factor)); }
     static F real(B b) { return _mm512_cvtepi32_ps(b); }
     static F read(const float* p) { return _mm512_loadu_ps(p); }
     static void write(void* p, B b) { _mm512_storeu_si512(p, b); }

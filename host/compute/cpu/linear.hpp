@@ -33,7 +33,7 @@ struct vlm_linear {
 namespace vlm::cpu {
 
 /** Goes up with every change of how panels look, so that those on disk are not taken for today's. */
-constexpr int kPackingVersion = 1;
+constexpr int kPackingVersion = 2;
 
 /** How activations are handed to a kernel. int8: rows as quant.hpp has them; `a` and `lda` are in bytes then. */
 enum class ActivationForm { f32, bf16, int8 };

@@ -177,10 +177,7 @@ struct Int8Product {
         product.c = step.c;
         product.ldc = step.ldc;
         product.rows = step.rows;
-        if (step.next_panel != nullptr) {
-            product.ahead = layout.codes_at(step.next_panel, step.next_begin);
-            product.ahead_bytes = step.depth / kQuantGroup * layout.group_bytes();
-        }
+        layout.set_ahead(product, step.next_panel, step.next_begin, step.depth);
         amx.gemm_groups(product);
     }
 };

@@ -50,10 +50,7 @@ void run_wide_blocks(State& state, const vlm_linear& layer, const Rows& x, int64
         product.c = step.c;
         product.ldc = step.ldc;
         product.rows = step.rows;
-        if (step.next_panel != nullptr) {
-            product.ahead = layout.codes_at(step.next_panel, step.next_begin);
-            product.ahead_bytes = step.depth / kQuantGroup * layout.group_bytes();
-        }
+        layout.set_ahead(product, step.next_panel, step.next_begin, step.depth);
         kernels.recode(step.panel, layout, step.begin, step.depth, false, codes, scales);
         kernels.gemm_wide(product);
     };

@@ -8,13 +8,16 @@
  * per output). The codes are chosen for the scale as it is stored, so its rounding does no harm of its own. A zero
  * point that is no whole number lets 16 levels lie where the weights of the group are.
  *
- *  A panel has 32 outputs, as everywhere (kernels.hpp):
- *  - 32 bytes: per output the biased exponent of its smallest scale; padded to 64,
+ *  A panel has 32 outputs, as everywhere (kernels.hpp). It begins with 32 bytes, per output the biased exponent of its
+ * smallest scale, padded to 64. Then follow blocks, of two groups with 4 bits, of all groups with 8:
  *  - scales, `[groups][32]` bytes,
  *  - zero points, `[groups][32]` bytes, for 4 bits only,
  *  - codes, unsigned: 8 bits `[depth / 4][32][4]`, which is what vpdpbusd reads (zero is 128), and the int8 tiles of
  * AMX in a signed copy; 4 bits `[depth / 8][32][4]`, where the low halves are four depths and the high halves the next
  * four.
+ *  So a panel of 4 bits is one stream of whole cache lines; with all scales and zero points in front of all codes it
+ * would be three, of which the short ones cost more than their ninth of the bytes. With 8 bits they are a thirtieth,
+ * and blocks of two groups gained nothing.
  *
  *  Activations are quantised per row and group: 8 bits, symmetric, with an f32 scale. The dot product of a group is
  * then exact in integers, and one fused multiply-add per group, in rising order, makes the sum. So the result is the
@@ -25,6 +28,7 @@
  * and in either order tiles (linear_amx.cpp) give what vectors do.
  */
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -49,14 +53,32 @@ struct QuantLayout {
         return {bits, (depth + kQuantDepth - 1) / kQuantDepth * (kQuantDepth / kQuantGroup)};
     }
     constexpr int64_t depth() const { return groups * kQuantGroup; }
-    constexpr int64_t scales() const { return 64; }
-    constexpr int64_t zeros() const { return scales() + groups * kPanel; }
-    constexpr int64_t codes() const { return zeros() + (bits == 4 ? groups * kPanel : 0); }
     constexpr int64_t group_bytes() const { return kPanel * kQuantGroup * bits / 8; }
-    constexpr int64_t bytes() const { return codes() + groups * group_bytes(); }
-    /** The codes of `panel` from depth `begin`, a multiple of kQuantGroup, on. */
-    const std::byte* codes_at(const std::byte* panel, int64_t begin) const {
-        return panel + codes() + begin / kQuantGroup * group_bytes();
+    constexpr int64_t block_groups() const {
+        return bits == 4 ? kQuantDepth / kQuantGroup : std::max<int64_t>(groups, 1);
+    }
+    /** Scales and zero points of a block. */
+    constexpr int64_t head_bytes() const { return block_groups() * kPanel * (bits == 4 ? 2 : 1); }
+    constexpr int64_t block_bytes() const { return head_bytes() + block_groups() * group_bytes(); }
+    constexpr int64_t block(int64_t index) const { return 64 + index * block_bytes(); }
+    constexpr int64_t bytes() const { return block(groups / block_groups()); }
+
+    constexpr int64_t scales(int64_t group) const {
+        return block(group / block_groups()) + group % block_groups() * kPanel;
+    }
+    /** For 4 bits only. */
+    constexpr int64_t zeros(int64_t group) const { return scales(group) + block_groups() * kPanel; }
+    constexpr int64_t codes(int64_t group) const {
+        return block(group / block_groups()) + head_bytes() + group % block_groups() * group_bytes();
+    }
+    /** Tells `product` to fetch the codes that are read after it: `depth` depths of `panel` from `begin` on, multiples
+     * of kQuantGroup. NULL: nothing is known. */
+    template <class Product>
+    void set_ahead(Product& product, const std::byte* panel, int64_t begin, int64_t depth) const {
+        if (panel == nullptr) return;
+        const int64_t first = begin / kQuantGroup, last = first + depth / kQuantGroup - 1;
+        product.ahead = panel + codes(first);
+        product.ahead_bytes = codes(last) + group_bytes() - codes(first);
     }
 };
 

@@ -11,76 +11,87 @@
 
 namespace {
 
-/** Ahead of the codes in bytes: what the hardware's prefetcher misses at the begin of every panel and page. Several
- * rows need it further ahead than one: their products fill the processor's window with less of the panel. */
-constexpr int64_t kPrefetch = 6144;
+/** How far ahead of the codes memory is asked for, in bytes: what the hardware's prefetcher misses at the begin of
+ * every panel and page. Several rows need it further ahead than one: their products fill the processor's window with
+ * less of the panel. */
+template <int MR>
+constexpr int64_t kPrefetch = MR == 1 ? 3072 : 6144;
 
 template <int Bits, int MR, int NV>
 inline __attribute__((always_inline)) void quant_tile(const std::byte* a, int64_t lda, const std::byte* panel,
-                                                      const QuantLayout& layout, int64_t column, float* c,
-                                                      int64_t ldc) {
+                                                      QuantLayout layout, int64_t column, float* c, int64_t ldc) {
     using F = Dot::F;
     using B = Dot::B;
-    const auto* bytes = reinterpret_cast<const uint8_t*>(panel) + column;
-    const uint8_t* codes = reinterpret_cast<const uint8_t*>(panel) + layout.codes() + 4 * column;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(panel);
     const int64_t depth = layout.depth(), groups = layout.groups;
     F sums[MR][NV];
     B bases[NV];
 #pragma GCC unroll 4
-    for (int v = 0; v < NV; ++v) bases[v] = Dot::exponents(bytes + v * Dot::kWidth);
+    for (int v = 0; v < NV; ++v) bases[v] = Dot::exponents(bytes + column + v * Dot::kWidth);
 #pragma GCC unroll 10
     for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) sums[m][v] = Dot::set(0.0f);
-    for (int64_t g = 0; g < groups; ++g) {
-        const auto scale_of = [&](int m) { return a + m * lda + depth + 4 * g; };
-        const auto offset_of = [&](int m) { return scale_of(m) + 4 * groups; };
-        Dot::Sum<Bits> dots[MR][NV];
+    constexpr int kLines = Bits == 4 ? 4 : 8;
+    const uint8_t* block = bytes + layout.block(0);
+    for (int64_t g = 0; g < groups; block += layout.block_bytes()) {
+        if constexpr (Bits == 4) {
+            __builtin_prefetch(block + kPrefetch<MR>);
+            __builtin_prefetch(block + kPrefetch<MR> + 64);
+        }
+        const uint8_t* scales_at = block + column;
+        const uint8_t* codes = block + layout.head_bytes() + 4 * column;
+        for (const int64_t end = g + layout.block_groups(); g < end; ++g, scales_at += kPanel) {
+            const auto scale_of = [&](int m) { return a + m * lda + depth + 4 * g; };
+            const auto offset_of = [&](int m) { return scale_of(m) + 4 * groups; };
+            Dot::Sum<Bits> dots[MR][NV];
 #pragma GCC unroll 10
-        for (int m = 0; m < MR; ++m)
+            for (int m = 0; m < MR; ++m)
 #pragma GCC unroll 4
-            for (int v = 0; v < NV; ++v) dots[m][v] = Dot::Sum<Bits>::begin(offset_of(m));
-        constexpr int kLines = Bits == 4 ? 4 : 8;
+                for (int v = 0; v < NV; ++v) dots[m][v] = Dot::Sum<Bits>::begin(offset_of(m));
 #pragma GCC unroll 8
-        for (int line = 0; line < kLines; ++line, codes += 4 * kPanel) {
-            __builtin_prefetch(codes + kPrefetch);
-            __builtin_prefetch(codes + kPrefetch + 64);
-            B low[NV], high[NV];
+            for (int line = 0; line < kLines; ++line, codes += 4 * kPanel) {
+                __builtin_prefetch(codes + kPrefetch<MR>);
+                __builtin_prefetch(codes + kPrefetch<MR> + 64);
+                // Compilers gather the requests of a group at its begin, where they fill the queue of misses at once.
+                asm volatile("" ::: "memory");
+                B low[NV], high[NV];
 #pragma GCC unroll 4
-            for (int v = 0; v < NV; ++v) {
-                const B loaded = Dot::load(codes + 4 * v * Dot::kWidth);
-                low[v] = Bits == 4 ? Dot::low(loaded) : loaded;
-                if constexpr (Bits == 4) high[v] = Dot::high(loaded);
-            }
-            const std::byte* x = a + g * kQuantGroup + line * (Bits == 4 ? 8 : 4);
+                for (int v = 0; v < NV; ++v) {
+                    const B loaded = Dot::load(codes + 4 * v * Dot::kWidth);
+                    low[v] = Bits == 4 ? Dot::low(loaded) : loaded;
+                    if constexpr (Bits == 4) high[v] = Dot::high(loaded);
+                }
+                const std::byte* x = a + g * kQuantGroup + line * (Bits == 4 ? 8 : 4);
 #pragma GCC unroll 10
-            for (int m = 0; m < MR; ++m) {
-                const B first = Dot::broadcast(x + m * lda);
+                for (int m = 0; m < MR; ++m) {
+                    const B first = Dot::broadcast(x + m * lda);
 #pragma GCC unroll 4
-                for (int v = 0; v < NV; ++v) dots[m][v].add(low[v], first);
-                if constexpr (Bits == 4) {
-                    const B second = Dot::broadcast(x + m * lda + 4);
+                    for (int v = 0; v < NV; ++v) dots[m][v].add(low[v], first);
+                    if constexpr (Bits == 4) {
+                        const B second = Dot::broadcast(x + m * lda + 4);
 #pragma GCC unroll 4
-                    for (int v = 0; v < NV; ++v) dots[m][v].add(high[v], second);
+                        for (int v = 0; v < NV; ++v) dots[m][v].add(high[v], second);
+                    }
                 }
             }
-        }
-        F scales[NV];
-        [[maybe_unused]] F zeros[NV];
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) {
-            const uint8_t* at = bytes + g * kPanel + v * Dot::kWidth;
-            scales[v] = Dot::scales(at + layout.scales(), bases[v]);
-            if constexpr (Bits == 4) zeros[v] = Dot::zeros(at + layout.zeros());
-        }
-#pragma GCC unroll 10
-        for (int m = 0; m < MR; ++m) {
-            const F scale = Dot::spread(scale_of(m));
+            F scales[NV];
+            [[maybe_unused]] F zeros[NV];
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) {
-                F exact = dots[m][v].value(offset_of(m));
-                if constexpr (Bits == 4) exact = Dot::fma(zeros[v], Dot::whole(offset_of(m)), exact);
-                sums[m][v] = Dot::fma(exact, Dot::mul(scales[v], scale), sums[m][v]);
+                const uint8_t* at = scales_at + v * Dot::kWidth;
+                scales[v] = Dot::scales(at, bases[v]);
+                if constexpr (Bits == 4) zeros[v] = Dot::zeros(at + layout.zeros(0) - layout.scales(0));
+            }
+#pragma GCC unroll 10
+            for (int m = 0; m < MR; ++m) {
+                const F scale = Dot::spread(scale_of(m));
+#pragma GCC unroll 4
+                for (int v = 0; v < NV; ++v) {
+                    F exact = dots[m][v].value(offset_of(m));
+                    if constexpr (Bits == 4) exact = Dot::fma(zeros[v], Dot::whole(offset_of(m)), exact);
+                    sums[m][v] = Dot::fma(exact, Dot::mul(scales[v], scale), sums[m][v]);
+                }
             }
         }
     }

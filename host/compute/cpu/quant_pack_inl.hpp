@@ -217,10 +217,10 @@ bool quantise_panel(const float* weights, const QuantLayout& layout, std::byte* 
     }
     for (int64_t g = 0; g < layout.groups; ++g) {
         const float* group = weights + g * kDepths * kLanes;
-        uint8_t* scales = bytes + layout.scales() + g * kPanel;
-        uint8_t* codes = bytes + layout.codes() + g * layout.group_bytes();
+        uint8_t* scales = bytes + layout.scales(g);
+        uint8_t* codes = bytes + layout.codes(g);
         if (layout.bits == 4)
-            quantise_group4(group, base, scales, bytes + layout.zeros() + g * kPanel, codes);
+            quantise_group4(group, base, scales, bytes + layout.zeros(g), codes);
         else
             quantise_group8(group, base, scales, codes);
     }
@@ -232,9 +232,9 @@ void dequantise(const std::byte* panel, const QuantLayout& layout, int64_t begin
     const bool four = layout.bits == 4;
     for (int64_t k = begin; k < begin + depth; ++k, out += kPanel) {
         const int64_t g = k / kQuantGroup;
-        const uint8_t* scales = bytes + layout.scales() + g * kPanel;
-        const uint8_t* zeros = bytes + layout.zeros() + g * kPanel;
-        const uint8_t* codes = bytes + layout.codes() + (four ? k / 8 : k / 4) * 4 * kPanel + k % 4;
+        const uint8_t* scales = bytes + layout.scales(g);
+        const uint8_t* zeros = bytes + layout.zeros(g);
+        const uint8_t* codes = bytes + layout.codes(g) + k % kQuantGroup / (four ? 8 : 4) * 4 * kPanel + k % 4;
         const int shift = four && k % 8 >= 4 ? 4 : 0;
         const int mask = four ? 15 : 255;
         for (int o = 0; o < kLanes; ++o) {
@@ -251,11 +251,11 @@ void unpack(const std::byte* panel, const QuantLayout& layout, int64_t begin, in
     const bool four = layout.bits == 4;
     for (int64_t g = begin / kQuantGroup; g < (begin + depth) / kQuantGroup; ++g, scales += kPanel, zeros += kPanel) {
         for (int o = 0; o < kLanes; ++o) {
-            scales[o] = scale_value(bytes[layout.scales() + g * kPanel + o], bytes[o]);
+            scales[o] = scale_value(bytes[layout.scales(g) + o], bytes[o]);
             // A row's offset is -128 times the sum of its codes, and zero points are sixteenths.
-            zeros[o] = four ? static_cast<float>(bytes[layout.zeros() + g * kPanel + o]) * 0x1p-11f : 0.0f;
+            zeros[o] = four ? static_cast<float>(bytes[layout.zeros(g) + o]) * 0x1p-11f : 0.0f;
         }
-        const uint8_t* from = bytes + layout.codes() + g * layout.group_bytes();
+        const uint8_t* from = bytes + layout.codes(g);
         constexpr int kLine = 4 * kLanes;
         for (int64_t line = 0; line < layout.group_bytes() / kLine; ++line, from += kLine) {
             for (int i = 0; i < kLine; ++i) codes[i] = static_cast<int8_t>(four ? from[i] & 15 : from[i] ^ 128);

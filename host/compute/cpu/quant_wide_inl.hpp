@@ -52,11 +52,12 @@ void recode_wide(const uint8_t* panel, const QuantLayout& layout, int64_t group,
     float scales[kWideParts][kLanes], largest[kLanes] = {};
     uint32_t zeros[kWideParts][kLanes], factors[kWideParts][kLanes];
     for (int p = 0; p < parts; ++p) {
-        const int64_t at = (group + p) * kPanel;
+        const uint8_t* scales_at = panel + layout.scales(group + p);
+        const uint8_t* zeros_at = panel + layout.zeros(group + p);
         for (int o = 0; o < kLanes; ++o) {
-            const int32_t zero = Bits == 4 ? panel[layout.zeros() + at + o] : 128;
+            const int32_t zero = Bits == 4 ? zeros_at[o] : 128;
             const int32_t reach = Bits == 4 ? (zero > 240 - zero ? zero : 240 - zero) : 1;
-            scales[p][o] = scale_value(panel[layout.scales() + at + o], panel[o]);
+            scales[p][o] = scale_value(scales_at[o], panel[o]);
             const float most = scales[p][o] * static_cast<float>(reach);
             largest[o] = most > largest[o] ? most : largest[o];
             zeros[p][o] = static_cast<uint32_t>(2 * zero) * 0x10001u;
@@ -70,8 +71,7 @@ void recode_wide(const uint8_t* panel, const QuantLayout& layout, int64_t group,
             const auto ratio = static_cast<int32_t>(scales[p][o] / largest[o] * kFull + 0.5f);
             factors[p][o] = static_cast<uint32_t>(ratio) * 0x10001u;
         }
-        recode_group<Bits>(panel + layout.codes() + (group + p) * layout.group_bytes(), zeros[p], factors[p], flip,
-                           codes + p * kDepths * kLanes);
+        recode_group<Bits>(panel + layout.codes(group + p), zeros[p], factors[p], flip, codes + p * kDepths * kLanes);
     }
 }
 

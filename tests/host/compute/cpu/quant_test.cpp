@@ -63,12 +63,16 @@ struct Weight {
 };
 Weight weight_at(const std::vector<std::byte>& panel, const QuantLayout& layout, int64_t k, int64_t output) {
     const auto byte = [&](int64_t at) { return static_cast<int>(panel[static_cast<size_t>(at)]); };
-    const int64_t group = k / 32 * 32 + output;
-    const int scale = byte(layout.scales() + group);
+    const bool four = layout.bits == 4;
+    // Scales, zero points, codes: with 4 bits of every 64 depths, with 8 of all.
+    const int64_t depths = four ? 64 : layout.depth(), heads = depths / 32 * kPanel;
+    const int64_t block = 64 + k / depths * (2 * heads + 64 / 2 * kPanel), inside = k % depths;
+    const int64_t group = inside / 32 * 32 + output;
+    const int scale = byte(block + group);
     const float value = std::ldexp(1.0f + static_cast<float>(scale % 16) / 16, byte(output) - 127 + scale / 16);
-    if (layout.bits == 8) return {byte(layout.codes() + k / 4 * 128 + 4 * output + k % 4), value, 128};
-    const int pair = byte(layout.codes() + k / 8 * 128 + 4 * output + k % 4);
-    return {k % 8 < 4 ? pair & 15 : pair >> 4, value, static_cast<float>(byte(layout.zeros() + group)) / 16};
+    if (!four) return {byte(block + heads + inside / 4 * 128 + 4 * output + k % 4), value, 128};
+    const int pair = byte(block + 2 * heads + inside / 8 * 128 + 4 * output + k % 4);
+    return {k % 8 < 4 ? pair & 15 : pair >> 4, value, static_cast<float>(byte(block + heads + group)) / 16};
 }
 
 TEST(Quant, EveryInstructionSetFindsTheSameCodes) {
