@@ -24,7 +24,8 @@ const char* const kIntro =
     "  vlmhost bench --model FOLDER                       whole answers of any pipeline\n"
     "  vlmhost bench --shape llava-1.1b --json > new.json each stage of a real shape with random weights\n"
     "  vlmhost bench --shape llava-1.1b --compare old.json\n"
-    "  vlmhost bench --shape llava-1.1b --scaling         time against tokens, image size, batch and threads\n";
+    "  vlmhost bench --shape llava-1.1b --scaling         time against tokens, image size, batch and threads\n"
+    "  vlmhost bench --model FOLDER --lookup 4,7          answers with and without guessing ahead, in turns\n";
 
 po::options_description bench_options() {
     std::string shapes;
@@ -40,6 +41,11 @@ po::options_description bench_options() {
     add("stages", "with --model or --manifest: each stage alone, as with --shape");
     add("scaling", "time against tokens, image size, batch and threads");
     add("compare", po::value<std::string>(), "earlier output of --json to compare the stages with");
+    add("lookup", po::value<std::string>(), "most tokens to guess ahead (--prompt-lookup), to compare with none: 4,7");
+    add("answer", po::value<std::string>(),
+        "with --lookup: what every answer is made to say, by a grammar; default: with --shape the prompt (random "
+        "weights "
+        "copy nothing of themselves), else whatever it says");
     add("checkpoints", po::value<std::string>(), "folder for the weights of shapes; default: the user's cache");
     add("context", po::value<int64_t>()->default_value(640), "tokens of the prompt, its image included");
     add("decode-steps", po::value<int64_t>()->default_value(16), "tokens of each run of decoding");
@@ -124,6 +130,7 @@ int bench_command(const Arguments& arguments) {
     if (values->contains("sweep")) return bench_sweep(*values);
     if (values->contains("first-token")) return bench_first_token(*values);
     if (values->contains("serve")) return bench_serve(*values);
+    if (values->contains("lookup")) return bench_lookup(*values);
     if (values->contains("scaling")) return bench_scaling(*values);
     if (values->contains("shape") || values->contains("stages")) return bench_stages(arguments, *values);
     if (values->contains("compare")) throw invalid_argument("--compare needs --shape or --stages");

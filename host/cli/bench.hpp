@@ -11,6 +11,10 @@ namespace vlm::cli {
 /** Whole answers of a pipeline, stage by stage as they come: any kind of pipeline. */
 int bench_answers(const po::variables_map& values);
 
+/** Answers with and without tokens guessed ahead (prompt lookup), in turns: time, how many guesses were right, and
+ *  whether the answers are equal. `arguments` of --lookup are the most tokens to guess. */
+int bench_lookup(const po::variables_map& values);
+
 /** Each stage alone at a given prompt length, as shares of the machine's peak. `arguments` are those of the command. */
 int bench_stages(const Arguments& arguments, const po::variables_map& values);
 

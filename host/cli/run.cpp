@@ -108,7 +108,9 @@ int run_command(const Arguments& arguments) {
     add("min-p", po::value<double>(), "drop what is below this share of the best");
     add("repetition-penalty", po::value<double>(), "1: off");
     add("seed", po::value<uint64_t>(), "of the random numbers");
-    add("prompt-lookup", po::value<int64_t>(), "most tokens to guess ahead from the text so far; 0: off");
+    add("prompt-lookup", po::value<int64_t>(),
+        "most tokens to guess ahead from the text so far, where the answer repeats it; greedy answers stay the same. "
+        "0: off");
     add("stop", po::value<std::vector<std::string>>()->composing(), "stop string; repeat for several");
     add("score", po::value<std::vector<std::string>>()->composing(),
         "do not generate: log-probability of each token of this answer and the mean loss over it (image and prompt are "

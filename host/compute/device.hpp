@@ -33,6 +33,13 @@ struct DeviceCounters {
     int64_t synchronizations = 0;  ///< How often the host has waited for the device; 0 on the CPU.
 };
 
+/** How many rows of text a device computes together with the bits that each would have alone, in a context that holds
+ * the same; 0: it promises nothing. Guessed tokens within these numbers cannot change an answer. */
+struct ExactRows {
+    int64_t sequence = 0;  ///< Of one sequence in one step.
+    int64_t step = 0;      ///< Of all sequences of a step together.
+};
+
 /** An open device. Shared by everything that runs on it; thread-safe as the table says. */
 class Device {
   public:
@@ -62,6 +69,7 @@ class Device {
     virtual void use_packed_cache(std::shared_ptr<PackedCache>) {}
     /** What of the device's own memory can still be taken; unlimited where it is the machine's. */
     virtual MemoryLimit memory_left() const { return {}; }
+    virtual ExactRows exact_rows() const { return {}; }
     /** Bytes of one packed weight of a linear layer, scales included: what a plan counts before anything is packed. */
     virtual double weight_element_bytes() const { return 2; }
     /** "CPU, AVX-512 BF16, 2 threads", for people. */

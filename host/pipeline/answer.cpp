@@ -191,6 +191,7 @@ class Answering {
         for (const auto& segment : sequence.segments)
             if (segment.image < 0) result.tokens.text += segment.count;
         result.tokens.generated += static_cast<int64_t>(sequence.answer.tokens.size());
+        result.tokens.guesses.add(sequence.answer.guesses);
         if (sequence.context) {
             const auto state = pipeline_.backbone().state(*sequence.context);
             result.tokens.kv_bytes += state.kv_bytes;

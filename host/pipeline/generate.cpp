@@ -69,8 +69,8 @@ class TextStream {
 
 /** A sequence while it is being generated. */
 struct Active {
-    Active(Sequence& s, Sampler sampling, TextStream stream, int64_t most)
-        : sequence(&s), sampler(std::move(sampling)), text(std::move(stream)), room(most) {}
+    Active(Sequence& s, Sampler sampling, TextStream stream, int64_t most, int64_t most_guesses)
+        : sequence(&s), sampler(std::move(sampling)), text(std::move(stream)), room(most), guess_length(most_guesses) {}
 
     Sequence* sequence;
     Sampler sampler;
@@ -79,7 +79,8 @@ struct Active {
     int64_t room;  ///< New tokens that may still come.
     bool prompt_read = false;
     bool done = false;
-    Segment next;           ///< What to read in the next step: the last token and guesses behind it.
+    Segment next;  ///< What to read in the next step: the last token and guesses behind it.
+    GuessLength guess_length;
     bool may_guess = true;  ///< False for the step that decides a near tie.
     int64_t guesses = 0;    ///< Ids of `next` that are guesses.
 };
@@ -92,6 +93,8 @@ class Batch {
         if (!options.ignore_eos) eos_ = pipeline.checkpoint().eos_ids();
         // A sampled token follows the whole distribution, which a guess cannot confirm.
         if (options.temperature == 0) most_guesses_ = options.prompt_lookup;
+        exact_ = pipeline.device().exact_rows();
+        if (exact_.sequence > 0) most_guesses_ = std::min(most_guesses_, exact_.sequence - 1);
         if (options.grammar)
             constraint_ = std::make_shared<const Constraint>(
                 Constraint{options.grammar, pipeline.checkpoint().token_texts(), pipeline.checkpoint().eos_ids()});
@@ -108,8 +111,8 @@ class Batch {
             sequence.history.insert(sequence.history.end(), segment.ids.begin(), segment.ids.end());
         const int64_t room = std::min(options_.max_new_tokens, limit - used - prompt);
         active_.push_back(std::make_unique<Active>(sequence, Sampler(options_, sequence.stream_index),
-                                                   TextStream(pipeline_.checkpoint().tokenizer(), options_.stop),
-                                                   room));
+                                                   TextStream(pipeline_.checkpoint().tokenizer(), options_.stop), room,
+                                                   most_guesses_));
         if (constraint_) active_.back()->constrained.emplace(constraint_);
     }
 
@@ -134,6 +137,7 @@ class Batch {
     /** One step of all sequences. */
     void step() {
         run_.poll();
+        const Trace::Scope scope(trace_, "decode");
         auto outputs = decode();
         for (size_t i = 0; i < active_.size(); ++i) {
             judge(*active_[i], outputs[i]);
@@ -166,11 +170,13 @@ class Batch {
     }
 
     std::vector<Backbone::Output> decode() {
-        const Trace::Scope scope(trace_, "decode");
         std::vector<Backbone::Request> requests;
         bool guessed = false;
+        auto left =
+            exact_.step > 0 ? exact_.step - static_cast<int64_t>(active_.size()) : GenerationLimits::kMostTokens;
         for (auto& active : active_) {
-            guess(*active);
+            guess(*active, left);
+            left -= active->guesses;
             guessed = guessed || active->guesses > 0;
             requests.push_back({active->sequence->context.get(),
                                 {&active->next, 1},
@@ -184,17 +190,21 @@ class Batch {
     /** How many of the largest logits choosing needs to see; 0: all. A grammar may forbid any of them. */
     int64_t needed() const { return constraint_ || active_.empty() ? 0 : active_.front()->sampler.needed(); }
 
-    /** Puts guesses behind the token to read. */
-    void guess(Active& active) const {
+    /** Puts at most `left` guesses behind the token to read. */
+    static void guess(Active& active, int64_t left) {
         auto& ids = active.next.ids;
         ids.resize(1);
-        if (most_guesses_ > 0 && active.may_guess) {
+        if (active.may_guess) {
             // The last token that may come needs no guess behind it.
-            const auto found = look_up(active.sequence->history, std::min(most_guesses_, active.room - 1));
+            const auto found =
+                look_up(active.sequence->history, std::min({active.guess_length.next(), left, active.room - 1}));
             ids.insert(ids.end(), found.begin(), found.end());
         }
         active.may_guess = true;
         active.guesses = static_cast<int64_t>(ids.size()) - 1;
+        auto& counts = active.sequence->answer.guesses;
+        ++counts.steps;
+        counts.proposed += active.guesses;
         active.next.count = static_cast<int64_t>(ids.size());
     }
 
@@ -212,19 +222,23 @@ class Batch {
             throw Error(VLM_STATUS_INTERNAL, pipeline_.backbone().plugin().id() + " made " +
                                                  std::to_string(output.rows.dim(0)) + " rows of logits for " +
                                                  std::to_string(count) + " tokens of text; leave prompt_lookup out");
-        int64_t used = 0;
-        while (used < count) {
-            const auto logits = row_of(output, used);
-            if (nearly_tied(logits)) {
+        int64_t used = 0, right = 0;
+        bool tied = false;
+        while (true) {
+            if (exact_.step == 0 && nearly_tied(row_of(output, used))) {
                 // Rounding must not decide: the next step reads this token again, alone.
                 active.next = {{read[static_cast<size_t>(used)]}, -1, 0, 1};
                 active.may_guess = false;
+                tied = true;
                 break;
             }
             take_token(active, output, used);
             ++used;
             if (active.done || used == count || active.next.ids.front() != read[static_cast<size_t>(used)]) break;
+            ++right;
         }
+        active.sequence->answer.guesses.accepted += right;
+        if (right > 0 || !tied) active.guess_length.learn(active.guesses, right);
         if (used == count) return;
         auto& context = *active.sequence->context;
         pipeline_.backbone().truncate(context, pipeline_.backbone().state(context).tokens - (count - used));
@@ -278,6 +292,7 @@ class Batch {
     std::set<int32_t> eos_;
     std::shared_ptr<const Constraint> constraint_;
     int64_t most_guesses_ = 0;
+    ExactRows exact_;  ///< Steps stay within it where the device promises anything.
     std::vector<std::unique_ptr<Active>> active_;
 };
 

@@ -25,9 +25,10 @@ struct Sequence {
 };
 
 /** Reads and continues all sequences, at most the manifest's `batch` at a time: when one ends, the next one joins the
- * running batch. With `prompt_lookup`, several tokens may come of one step; greedy answers are the same. Greedy results
- * do not depend on what else is in the batch. CANCELLED and errors of plugins are thrown; RESOURCE_EXHAUSTED when a
- * prompt is longer than the model's context. */
+ * running batch. With `prompt_lookup`, several tokens may come of one step; greedy answers are the same: where the
+ * device says how many rows are exact (Device::exact_rows), a step has no more; elsewhere near ties are decided by a
+ * step of their own. Greedy results do not depend on what else is in the batch. CANCELLED and errors of plugins are
+ * thrown; RESOURCE_EXHAUSTED when a prompt is longer than the model's context. */
 void generate(const Pipeline& pipeline, Run& run, std::vector<Sequence>& sequences, const GenerationOptions& options,
               const StreamCallback& stream, Trace& trace);
 

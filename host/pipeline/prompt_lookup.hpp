@@ -14,6 +14,24 @@ namespace vlm {
  * when there is none. */
 std::vector<int32_t> look_up(std::span<const int32_t> history, int64_t most);
 
+/** How many tokens to guess in the next step of a sequence, by how its last guesses fared: twice as many after guesses
+ * that were all right, as many as were right after others. Where none was right guessing rests, for one step, then two,
+ * four and so on, so that a text which only seems to repeat itself costs a row of work in ever fewer steps. */
+class GuessLength {
+  public:
+    /** `most` is never exceeded; 0: never guess. */
+    explicit GuessLength(int64_t most);
+    /** Most guesses of the step that begins; each call is a step. */
+    int64_t next();
+    /** Of the `guessed` tokens of that step, at least one, the first `right` were right. */
+    void learn(int64_t guessed, int64_t right);
+
+  private:
+    int64_t most_, length_;
+    int64_t rest_ = 0;       ///< Steps still to pass without guesses.
+    int64_t next_rest_ = 1;  ///< How long the next rest is.
+};
+
 /** Whether the two best of `scores` are so close that rounding decides between them: a pass over several rows may add
  *  in another order than a pass over one. Scores that are not numbers are close. */
 bool nearly_tied(std::span<const float> scores);

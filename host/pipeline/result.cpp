@@ -59,6 +59,8 @@ std::string Result::to_json() const {
     if (tokens.merged > 0) writer.member("merged", tokens.merged);
     if (tokens.pruned > 0) writer.member("pruned", tokens.pruned);
     if (tokens.reused > 0) writer.member("reused", tokens.reused);
+    if (tokens.guesses.proposed > 0)
+        writer.member("proposed", tokens.guesses.proposed).member("accepted", tokens.guesses.accepted);
     writer.member("kv_bytes", tokens.kv_bytes);
     writer.end_object();
     writer.member("peak_mb", peak_memory_mb());

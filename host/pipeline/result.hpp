@@ -27,6 +27,18 @@ struct TokenPiece {
 enum class FinishReason { stop_token, stop_string, length, none };
 const char* finish_reason_name(FinishReason reason);
 
+/** What became of guessed tokens (manifest: `speculative`). */
+struct GuessCounts {
+    int64_t steps = 0;     ///< Steps of decoding, with guesses and without.
+    int64_t proposed = 0;  ///< Guessed tokens that were checked.
+    int64_t accepted = 0;  ///< Those that the answer has.
+    void add(const GuessCounts& other) {
+        steps += other.steps;
+        proposed += other.proposed;
+        accepted += other.accepted;
+    }
+};
+
 /** One answer: of a request, or of one row of text of a page. */
 struct Answer {
     std::string text;          ///< With special tokens.
@@ -37,6 +49,7 @@ struct Answer {
     std::array<float, 4> region{};  ///< Left, top, right, bottom in pixels of the image.
     Tensor output;                  ///< Backbones that do not generate: `[rows, output_size]`.
     double confidence = -1;
+    GuessCounts guesses;
 };
 
 /** Token counts of one result. */
@@ -48,6 +61,7 @@ struct TokenCounts {
     int64_t generated = 0;
     int64_t reused = 0;    ///< Tokens that the KV cache had from earlier turns.
     int64_t kv_bytes = 0;  ///< Bytes of the KV cache at the end.
+    GuessCounts guesses;   ///< Over all answers.
 };
 
 /** The answer to one request. */

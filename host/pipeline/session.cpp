@@ -136,6 +136,7 @@ Result Session::take_turn(const Request& request, const GenerationOptions& optio
     for (const auto& segment : sequence.segments)
         (segment.image < 0 ? result.tokens.text : result.tokens.visual) += segment.count;
     result.tokens.generated = static_cast<int64_t>(sequence.answer.tokens.size());
+    result.tokens.guesses = sequence.answer.guesses;
     const auto state = pipeline_->backbone().state(*context_);
     result.tokens.kv_bytes = state.kv_bytes;
     result.tokens.pruned = state.pruned;

@@ -30,7 +30,17 @@ with tempfile.TemporaryDirectory() as folder:
     assert "compared with" in run(*tiny, "--compare", str(old)).stdout
     scaling = json.loads(run(*tiny, "--scaling", "--json", "--decode-steps", "2").stdout)
     assert len(scaling["prompt length"]) == 12 and scaling["threads"] and scaling["batch"], scaling
-    for wrong in (["--shape", "huge"], ["--shape", "tiny", "--batches", "1,,2"], ["--shape", "tiny", "--model", "x"],
+    text = "one two three one two three one two four"
+    lookup = ["--lookup", "2,7", "--prompt", text, "--image", str(source / "tests/data/rx_rows/english_entry.png")]
+    copied = json.loads(run(*tiny, *lookup, "--json").stdout)["ways"]
+    assert [way["prompt_lookup"] for way in copied] == [0, 2, 7] and all(way["equal"] for way in copied), copied
+    assert copied[0]["proposed"] == 0 and copied[0]["tokens"] == len(text) - 1, copied
+    assert copied[2]["accepted"] > len(text) / 2 and copied[2]["steps"] < copied[1]["steps"] < len(text), copied
+    assert copied[2]["against_none"]["median"] > 0 and copied[2]["tokens_per_s"]["median"] > 0, copied
+    other = json.loads(run(*tiny, *lookup, "--answer", 'not "that"', "--json").stdout)["ways"]
+    assert other[0]["tokens"] == len('not "that"') - 1 and all(way["equal"] for way in other), other
+    assert "against none" in run(*tiny, *lookup).stdout
+    for wrong in (["--shape", "tiny", "--lookup", "0"], ["--shape", "huge"], ["--shape", "tiny", "--batches", "1,,2"], ["--shape", "tiny", "--model", "x"],
                   ["--shape", "tiny", "--compare", "missing.json"]):
         failed = subprocess.run([vlmhost, "bench", *wrong, "--checkpoints", folder], capture_output=True, text=True)
         assert failed.returncode == 1 and "error:" in failed.stderr, (wrong, failed)

@@ -5,6 +5,7 @@
 
 #include "host/base/cpu_features.hpp"
 #include "host/base/log.hpp"
+#include "host/compute/cpu/attention.hpp"
 #include "host/compute/cpu/linear.hpp"
 #include "host/compute/cpu/linear_amx.hpp"
 #include "host/compute/cpu/memory.hpp"
@@ -162,6 +163,12 @@ double CpuCompute::weight_element_bytes() const {
             break;
     }
     return sizeof(float);
+}
+
+ExactRows CpuCompute::exact_rows() const {
+    // Above these, layers may be multiplied by tiles (linear_amx.cpp) or in f32, and spans of keys are not cut.
+    constexpr int64_t kLinearRows = 16;
+    return {cpu::kFewRows, kLinearRows};
 }
 
 void CpuCompute::use_packed_cache(std::shared_ptr<PackedCache> cache) {

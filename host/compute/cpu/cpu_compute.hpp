@@ -145,6 +145,7 @@ class CpuCompute final : public Device {
     std::string packing() const override;
     int packing_version() const override;
     double weight_element_bytes() const override;
+    ExactRows exact_rows() const override;
     void use_packed_cache(std::shared_ptr<PackedCache> cache) override;
     std::string description() const override;
 

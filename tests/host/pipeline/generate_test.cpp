@@ -91,6 +91,34 @@ TEST_F(Generate, GuessingChangesNoTokenAndSavesSteps) {
     EXPECT_LT(fewest, 79) << "no guess was ever right";
 }
 
+TEST_F(Generate, GuessesChangeNoBitOfAProbabilityOnTheCpu) {
+    for (const std::string arithmetic : {"f32 f32", "bf16 bf16", "bf16 int8", "bf16 int4"}) {
+        Manifest manifest = tiny();
+        manifest.dtype = arithmetic.substr(0, arithmetic.find(' '));
+        manifest.weights = arithmetic.substr(arithmetic.find(' ') + 1);
+        const auto pipeline = open(manifest);
+        GenerationOptions options = manifest.generation;
+        const std::vector<Request> requests = {request("one two three one two three one two"), request("zyx"),
+                                               request("yyyyyyyyyyyy")};
+        const auto plain = pipeline->answer(requests, options);
+        options.prompt_lookup = GenerationLimits::kMostGuesses;
+        const auto guessed = pipeline->answer(requests, options);
+        int64_t accepted = 0;
+        for (size_t i = 0; i < requests.size(); ++i) {
+            const auto &a = plain[i].answers.front().tokens, &b = guessed[i].answers.front().tokens;
+            ASSERT_EQ(ids_of(plain[i]), ids_of(guessed[i])) << arithmetic;
+            for (size_t t = 0; t < a.size(); ++t)
+                ASSERT_EQ(a[t].log_probability, b[t].log_probability) << arithmetic << ", token " << t;
+            EXPECT_EQ(plain[i].tokens.guesses.proposed, 0);
+            EXPECT_EQ(plain[i].tokens.guesses.steps, 79);
+            EXPECT_EQ(guessed[i].tokens.guesses.steps + guessed[i].tokens.guesses.accepted, 79) << arithmetic;
+            EXPECT_LE(guessed[i].tokens.guesses.accepted, guessed[i].tokens.guesses.proposed);
+            accepted += guessed[i].tokens.guesses.accepted;
+        }
+        EXPECT_GT(accepted, 0) << arithmetic << ": no guess was right, so nothing has been compared";
+    }
+}
+
 TEST_F(Generate, GuessesEndWhereTheAnswerEnds) {
     const auto pipeline = open(tiny());
     GenerationOptions options = pipeline->manifest().generation;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <vector>
 
 namespace vlm {
 namespace {
@@ -39,6 +40,55 @@ TEST(PromptLookup, FindsNothing) {
     EXPECT_TRUE(look_up(Ids{1, 2, 3, 4, 5, 6}, 4).empty());
     EXPECT_TRUE(look_up(Ids{1, 2, 3, 1, 2, 3}, 0).empty());
     EXPECT_TRUE(look_up(Ids{3, 9, 3}, 4).empty()) << "a single id is no match";
+}
+
+TEST(GuessLength, GrowsWhileGuessesAreRight) {
+    GuessLength length(10);
+    EXPECT_EQ(length.next(), 3);
+    length.learn(3, 3);
+    EXPECT_EQ(length.next(), 6);
+    length.learn(6, 6);
+    EXPECT_EQ(length.next(), 10);
+    length.learn(10, 4);
+    EXPECT_EQ(length.next(), 4);
+}
+
+TEST(GuessLength, NeverExceedsWhatMayBeGuessed) {
+    GuessLength length(2);
+    EXPECT_EQ(length.next(), 2);
+    length.learn(2, 2);
+    EXPECT_EQ(length.next(), 2);
+    EXPECT_EQ(GuessLength(0).next(), 0);
+}
+
+TEST(GuessLength, WrongGuessesCostEverFewerSteps) {
+    GuessLength length(8);
+    std::vector<int64_t> steps;
+    int64_t rows = 0;
+    for (int64_t step = 0; step < 200; ++step)
+        if (const int64_t guesses = length.next(); guesses > 0) {
+            steps.push_back(step);
+            rows += guesses;
+            length.learn(guesses, 0);
+        }
+    EXPECT_THAT(steps, ElementsAre(0, 2, 5, 10, 19, 36, 69, 102, 135, 168));
+    EXPECT_EQ(rows, 12) << "one guess each after the first three";
+}
+
+TEST(GuessLength, ARightGuessEndsTheCaution) {
+    GuessLength length(8);
+    for (int i = 0; i < 3; ++i) {
+        while (length.next() == 0) {
+        }
+        length.learn(1, 0);
+    }
+    while (length.next() == 0) {
+    }
+    length.learn(1, 1);
+    EXPECT_EQ(length.next(), 2);
+    length.learn(2, 0);
+    EXPECT_EQ(length.next(), 0);
+    EXPECT_EQ(length.next(), 1);
 }
 
 TEST(NearlyTied, ComparesWithTheSpread) {
