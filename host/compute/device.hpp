@@ -67,7 +67,7 @@ class Device {
     /** From now on packed weights come from `cache` where it has them, and go there where it has not; NULL: no more.
      * Caches stay open as long as the device. [load: one thread at a time] */
     virtual void use_packed_cache(std::shared_ptr<PackedCache>) {}
-    /** What of the device's own memory can still be taken; unlimited where it is the machine's. */
+    /** What of the memory that the device allocates from can still be taken; on the CPU what this process may. */
     virtual MemoryLimit memory_left() const { return {}; }
     virtual ExactRows exact_rows() const { return {}; }
     /** Bytes of one packed weight of a linear layer, scales included: what a plan counts before anything is packed. */

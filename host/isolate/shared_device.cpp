@@ -23,6 +23,7 @@ class SharedDevice final : public Device {
     std::string packing() const override { return device_->packing(); }
     int packing_version() const override { return device_->packing_version(); }
     void use_packed_cache(std::shared_ptr<PackedCache> cache) override { device_->use_packed_cache(std::move(cache)); }
+    MemoryLimit memory_left() const override { return device_->memory_left(); }
     ExactRows exact_rows() const override { return device_->exact_rows(); }
     std::string description() const override { return device_->description(); }
 

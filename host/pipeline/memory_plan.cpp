@@ -10,7 +10,6 @@
 #include <cstdio>
 
 #include "host/base/error.hpp"
-#include "host/base/memory_limit.hpp"
 #include "host/pipeline/loading_progress.hpp"
 #include "host/pipeline/pipeline.hpp"
 #include "host/pipeline/prompt.hpp"
@@ -199,8 +198,7 @@ void check_memory(const Pipeline& pipeline, const MemoryPlan& plan, bool loaded)
         const MemoryShare& share = plan.devices[i];
         const Device& device = *pipeline.devices().all()[i].device;
         const int64_t missing = loaded ? share.total() - share.weight_bytes : share.total();
-        const MemoryLimit left =
-            device.compute()->device.device_type == VLM_DEVICE_CPU ? available_memory() : device.memory_left();
+        const MemoryLimit left = device.memory_left();
         if (missing <= left.bytes) continue;
         throw resource_exhausted("the plan " + (plan.devices.size() > 1 ? "for " + share.device + " " : std::string()) +
                                  "is " + plan.text(share) + (loaded ? ", of which the weights are loaded" : "") +

@@ -159,8 +159,8 @@ void Pipeline::prepare_isolation(const OpenOptions& options) {
         throw failed_precondition(
             "an isolated plugin computes in a process of its own, which cannot use the device that this command brings "
             "along; take \"isolate\" out of the manifest");
-    for (const auto* stage : {&m.vision_encoder, &m.connector, &m.backbone})
-        if (const std::string& device = stage->device.empty() ? m.device : stage->device; device != "cpu")
+    for (const std::string& device : stage_device_names(m))
+        if (device != "cpu")
             throw failed_precondition("\"isolate\" works on the CPU only, and the device is '" + device +
                                       "': memory of a GPU is not shared with other processes; take \"isolate\" away, "
                                       "or compute on the CPU");

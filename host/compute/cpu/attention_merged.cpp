@@ -56,25 +56,25 @@ void unfold_keys(const AttentionCall& call, int64_t head, int64_t first, float* 
     }
 }
 
-/** Query rows of a key head, `[rows * group][head_dim]` f32. */
-void copy_queries(const AttentionCall& call, int64_t head, float* queries) {
-    const int64_t dim = call.layout.head_dim;
-    for (int64_t i = 0; i < call.rows * call.group; ++i) {
-        const float* source = call.q.data<const float>() + i / call.group * call.q.strides[0] +
-                              (head * call.group + i % call.group) * call.q.strides[1];
+/** Queries of all heads, those of a key head together: `[kv_heads][rows * group][head_dim]` f32. */
+void copy_queries(const AttentionCall& call, float* queries) {
+    const int64_t dim = call.layout.head_dim, of_head = call.rows * call.group;
+    for (int64_t i = 0; i < call.layout.kv_heads * of_head; ++i) {
+        const int64_t head = i / of_head, row = i % of_head / call.group, member = i % call.group;
+        const float* source =
+            call.q.data<const float>() + row * call.q.strides[0] + (head * call.group + member) * call.q.strides[1];
         for (int64_t d = 0; d < dim; ++d) queries[i * dim + d] = source[d * call.q.strides[2]];
     }
 }
 
-/** Logits of the positions of rows [first, first + 32) of the cache: `[rows * group][keys]` for one key head. */
-void write_logits(const AttentionCall& call, const Positions& positions, int64_t head, int64_t first, float* memory,
-                  float* logits) {
-    const int64_t dim = call.layout.head_dim, queries = call.rows * call.group;
+/** Logits of the positions of rows [first, first + 32) of the cache: `[rows * group][keys]` for one key head, whose
+ * `queries` these are. */
+void write_logits(const AttentionCall& call, const Positions& positions, int64_t head, int64_t first,
+                  const float* queries, float* memory, float* logits) {
+    const int64_t dim = call.layout.head_dim;
     float* keys = memory;
-    float* rows = keys + kPanel * dim;
-    float* products = rows + queries * dim;
+    float* products = keys + kPanel * dim;
     unfold_keys(call, head, first, keys);
-    copy_queries(call, head, rows);
     MergedKey m{};
     m.dim = dim;
     m.rotary = call.rotary;
@@ -89,8 +89,8 @@ void write_logits(const AttentionCall& call, const Positions& positions, int64_t
         m.positions = positions.of_row.data() + positions.begin[r];
         m.count = positions.begin[r + 1] - positions.begin[r];
         m.key = keys + (row - first) * dim;
-        for (int64_t i = 0; i < queries && m.count > 0; ++i) {
-            m.query = rows + i * dim;
+        for (int64_t i = 0; i < call.rows * call.group && m.count > 0; ++i) {
+            m.query = queries + i * dim;
             m.logits = logits + i * call.keys;
             call.kernels->merged_logits(m);
         }
@@ -156,12 +156,17 @@ void run_merged(State& state, const AttentionCall& call) {
     const int64_t stored = positions.rows(), panels = (stored + kPanel - 1) / kPanel;
     const int64_t heads = call.layout.kv_heads, queries = call.rows * call.group, dim = call.layout.head_dim;
     const int64_t head_logits = checked_product(queries, call.keys);
+    const int64_t head_queries = checked_product(queries, dim);
     const ScratchBuffer logits(state.scratch, checked_product(checked_product(head_logits, heads), sizeof(float)));
+    const ScratchBuffer copied(state.scratch, checked_product(checked_product(head_queries, heads), sizeof(float)));
+    copy_queries(call, copied.as<float>());
     state.pool.parallel_for(0, heads * panels, 1, [&](int64_t begin, int64_t end) {
-        const ScratchBuffer memory(state.scratch, checked_product((kPanel + queries) * dim + 2 * call.rotary, 4));
-        for (int64_t i = begin; i < end; ++i)
-            write_logits(call, positions, i / panels, i % panels * kPanel, memory.as<float>(),
-                         logits.as<float>() + i / panels * head_logits);
+        const ScratchBuffer memory(state.scratch, checked_product(kPanel * dim + 2 * call.rotary, 4));
+        for (int64_t i = begin; i < end; ++i) {
+            const int64_t head = i / panels;
+            write_logits(call, positions, head, i % panels * kPanel, copied.as<float>() + head * head_queries,
+                         memory.as<float>(), logits.as<float>() + head * head_logits);
+        }
     });
     state.pool.parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
         const int64_t width = call.stored.value_panels() * kPanel;

@@ -146,6 +146,7 @@ class CpuCompute final : public Device {
     int packing_version() const override;
     double weight_element_bytes() const override;
     ExactRows exact_rows() const override;
+    MemoryLimit memory_left() const override { return available_memory(); }
     void use_packed_cache(std::shared_ptr<PackedCache> cache) override;
     std::string description() const override;
 

@@ -177,5 +177,13 @@ TEST(Edge, DeviceOptionsAreReadOrRefused) {
               std::string::npos);
 }
 
+TEST(Edge, MemoryThatIsLeftIsTheMachines) {
+    const CpuCompute compute;
+    const MemoryLimit left = compute.memory_left(), machine = available_memory();
+    EXPECT_EQ(left.source, machine.source);
+    EXPECT_GT(left.bytes, machine.bytes / 2);
+    EXPECT_LT(left.bytes / 2, machine.bytes);
+}
+
 }  // namespace
 }  // namespace vlm::test
