@@ -251,47 +251,25 @@ struct MeanOverHeads {
     }
 };
 
-template <class T>
+/** Copies keys and values of type T to their pages, a `Unit` at a time: elements, or 16 bytes. */
+template <class T, class Unit>
 struct Append {
-    static constexpr int kThreads = 256;
     KeySource from;
     void* const* pages;
-    int64_t length;
-
-    template <class Block>
-    VLM_HD void operator()(Block& block) const {
-        const int64_t row = block.index(), slot = (length + row) % kPageKeys;
-        T* page = static_cast<T*>(pages[(length + row) / kPageKeys]);
-        T* values = page + from.kv_heads * kPageKeys * from.head_dim;
-        for (int64_t i = block.thread(); i < from.kv_heads * from.head_dim; i += block.threads()) {
-            const int64_t head = i / from.head_dim, d = i % from.head_dim;
-            page[(head * kPageKeys + slot) * from.head_dim + d] = from.template key<T>(head, row)[d];
-        }
-        for (int64_t i = block.thread(); i < from.kv_heads * from.value_dim; i += block.threads()) {
-            const int64_t head = i / from.value_dim, d = i % from.value_dim;
-            values[(head * kPageKeys + slot) * from.value_dim + d] = from.template value<T>(head, row)[d];
-        }
-    }
-};
-
-/** The same 16 bytes at a time. */
-struct AppendVectors {
-    KeySource from;
-    void* const* pages;
-    int64_t length, key_vectors, value_vectors;  ///< Of one head.
+    int64_t length, key_units, value_units;  ///< Of one head.
 
     VLM_HD void operator()(int64_t i) const {
-        const auto [line, piece] = split(i, key_vectors + value_vectors);
+        const auto [line, unit] = split(i, key_units + value_units);
         const auto [row, head] = split(line, from.kv_heads);
         const int64_t slot = (length + row) % kPageKeys;
-        auto* page = static_cast<Vector*>(pages[(length + row) / kPageKeys]);
-        if (piece < key_vectors) {
-            const auto* key = reinterpret_cast<const Vector*>(from.template key<Bf16>(head, row));
-            store_vector(page + (head * kPageKeys + slot) * key_vectors + piece, load_vector(key + piece));
+        auto* page = static_cast<Unit*>(pages[(length + row) / kPageKeys]);
+        if (unit < key_units) {
+            const auto* key = reinterpret_cast<const Unit*>(from.template key<T>(head, row));
+            copy_unit(key + unit, page + (head * kPageKeys + slot) * key_units + unit);
         } else {
-            const auto* value = reinterpret_cast<const Vector*>(from.template value<Bf16>(head, row));
-            page += (from.kv_heads * key_vectors + head * value_vectors) * kPageKeys + slot * value_vectors;
-            store_vector(page + piece - key_vectors, load_vector(value + piece - key_vectors));
+            const auto* value = reinterpret_cast<const Unit*>(from.template value<T>(head, row));
+            page += (from.kv_heads * key_units + head * value_units) * kPageKeys + slot * value_units;
+            copy_unit(value + unit - key_units, page + unit - key_units);
         }
     }
 };
@@ -410,14 +388,17 @@ void launch_append(const Queue& queue, uint32_t dtype, const KeySource& from, in
     const bool vectors = dtype == VLM_DTYPE_BF16 && from.head_dim % kEach == 0 && from.value_dim % kEach == 0 &&
                          in_vectors(from.k, from.k_row, 2) && in_vectors(from.k, from.k_head, 2) &&
                          in_vectors(from.v, from.v_row, 2) && in_vectors(from.v, from.v_head, 2);
-    if (vectors) {
-        const int64_t keys = from.head_dim / kEach, values = from.value_dim / kEach;
+    const int64_t each = vectors ? kEach : 1, keys = from.head_dim / each, values = from.value_dim / each;
+    const auto append = [&](auto type, auto unit) {
         launch_items(queue, "attention", count * from.kv_heads * (keys + values),
-                     AppendVectors{from, pages, length, keys, values});
+                     Append<decltype(type), decltype(unit)>{from, pages, length, keys, values});
+    };
+    if (vectors) {
+        append(Bf16{}, Vector{});
     } else if (dtype == VLM_DTYPE_BF16) {
-        launch(queue, "attention", {count}, Append<Bf16>{from, pages, length});
+        append(Bf16{}, Bf16{});
     } else {
-        launch(queue, "attention", {count}, Append<float>{from, pages, length});
+        append(float{}, float{});
     }
 }
 

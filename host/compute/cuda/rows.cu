@@ -11,37 +11,6 @@ namespace vlm::cuda {
 
 namespace {
 
-template <class T>
-struct LayerNorm {
-    static constexpr int kThreads = 256;
-    RowLayout x, y;
-    const float* gamma;
-    const float* beta;
-    float eps;
-
-    template <class Block>
-    VLM_HD void operator()(Block& block) const {
-        const T* from = x.row<T>(block.index());
-        T* to = y.row<T>(block.index());
-        const int64_t n = x.columns;
-        float sum = 0.0f;
-        for (int64_t i = block.thread(); i < n; i += block.threads()) sum += to_float(from[i]);
-        const float mean = block.sum(sum) / static_cast<float>(n);
-        float squares = 0.0f;
-        for (int64_t i = block.thread(); i < n; i += block.threads()) {
-            const float d = to_float(from[i]) - mean;
-            squares += d * d;
-        }
-        const float inverse = 1.0f / sqrtf(block.sum(squares) / static_cast<float>(n) + eps);
-        for (int64_t i = block.thread(); i < n; i += block.threads()) {
-            float v = (to_float(from[i]) - mean) * inverse;
-            if (gamma != nullptr) v *= gamma[i];
-            if (beta != nullptr) v += beta[i];
-            from_float(v, to[i]);
-        }
-    }
-};
-
 template <class Block, class T>
 VLM_HD float sum_of_squares(Block& block, const T* row, int64_t n) {
     float squares = 0.0f;
@@ -52,72 +21,56 @@ VLM_HD float sum_of_squares(Block& block, const T* row, int64_t n) {
     return block.sum(squares);
 }
 
-template <class T>
-struct RmsNorm {
-    static constexpr int kThreads = 256;
-    RowLayout x, y;
-    const float* gamma;
-    float eps, offset;
-
-    template <class Block>
-    VLM_HD void operator()(Block& block) const {
-        const T* from = x.row<T>(block.index());
-        T* to = y.row<T>(block.index());
-        const int64_t n = x.columns;
-        const float inverse = 1.0f / sqrtf(sum_of_squares(block, from, n) / static_cast<float>(n) + eps);
-        for (int64_t i = block.thread(); i < n; i += block.threads()) {
-            float v = to_float(from[i]) * inverse;
-            if (gamma != nullptr) v *= offset + gamma[i];
-            from_float(v, to[i]);
-        }
-    }
-};
-
-/** Both norms of rows that can be read eight elements at a time: a decoder's row is one load per thread, or two, and
- * what a single row takes is the way to memory and back, which others take once per element. */
-template <class T, bool kMean>
-struct NormEights {
+/** Both norms, eight elements at a time: a decoder's row is then one load per thread, or two, and what a single row
+ * takes is the way to memory and back, which others take once per element. Rows that are not `kWhole` are read and
+ * written element by element and may end within eight. */
+template <class T, bool kMean, bool kWhole>
+struct Norm {
     static constexpr int kThreads = 512;
     RowLayout x, y;
     const float* gamma;
     const float* beta;
     float eps, offset;
 
+    /** Where what is read from column `i` on ends: behind whole eights always, which nobody has to compare. */
+    VLM_HD int64_t end(int64_t i) const { return kWhole ? i + 8 : x.columns; }
+
     template <class Block>
     VLM_HD void operator()(Block& block) const {
         const T* from = x.row<T>(block.index());
         T* to = y.row<T>(block.index());
-        const int64_t pieces = x.columns / 8;
-        const auto n = static_cast<float>(x.columns);
+        const int64_t columns = x.columns, step = 8 * static_cast<int64_t>(block.threads());
+        const auto n = static_cast<float>(columns);
         float v[8], mean = 0.0f;
         if (kMean) {
             float sum = 0.0f;
-            for (int64_t p = block.thread(); p < pieces; p += block.threads()) {
-                load8(from + 8 * p, v);
+            for (int64_t i = 8 * block.thread(); i < columns; i += step) {
+                load8_of(from, i, end(i), kWhole, v);
                 VLM_UNROLL
                 for (int k = 0; k < 8; ++k) sum += v[k];
             }
             mean = block.sum(sum) / n;
         }
         float squares = 0.0f;
-        for (int64_t p = block.thread(); p < pieces; p += block.threads()) {
-            load8(from + 8 * p, v);
+        for (int64_t i = 8 * block.thread(); i < columns; i += step) {
+            load8_of(from, i, end(i), kWhole, v);
             VLM_UNROLL
-            for (int k = 0; k < 8; ++k) squares += (v[k] - mean) * (v[k] - mean);
+            for (int k = 0; k < 8; ++k)
+                if (i + k < end(i)) squares += (v[k] - mean) * (v[k] - mean);
         }
         const float inverse = 1.0f / sqrtf(block.sum(squares) / n + eps);
-        for (int64_t p = block.thread(); p < pieces; p += block.threads()) {
+        for (int64_t i = 8 * block.thread(); i < columns; i += step) {
             float factor[8] = {}, added[8] = {};
-            load8(from + 8 * p, v);
-            if (gamma != nullptr) load8(gamma + 8 * p, factor);
-            if (beta != nullptr) load8(beta + 8 * p, added);
+            load8_of(from, i, end(i), kWhole, v);
+            if (gamma != nullptr) load8_of(gamma, i, end(i), kWhole, factor);
+            if (beta != nullptr) load8_of(beta, i, end(i), kWhole, added);
             VLM_UNROLL
             for (int k = 0; k < 8; ++k) {
                 v[k] = (v[k] - mean) * inverse;
                 if (gamma != nullptr) v[k] *= offset + factor[k];
                 if (beta != nullptr) v[k] += added[k];
             }
-            store8(to + 8 * p, v);
+            store8_of(to, i, end(i), kWhole, v);
         }
     }
 };
@@ -260,36 +213,30 @@ void with_type(uint32_t dtype, const Fn& fn) {
     }
 }
 
-template <class T>
-bool eights(const RowLayout& x, const RowLayout& y, const float* gamma, const float* beta) {
-    return in_vectors(x, sizeof(T)) && in_vectors(y, sizeof(T)) && in_vectors(gamma, 0, sizeof(float)) &&
-           in_vectors(beta, 0, sizeof(float));
+template <bool kMean>
+void launch_norm(const Queue& queue, const char* name, uint32_t dtype, const RowLayout& x, const float* gamma,
+                 const float* beta, float eps, float offset, const RowLayout& y) {
+    with_type(dtype, [&](auto tag) {
+        using T = decltype(tag);
+        if (in_vectors(x, sizeof(T)) && in_vectors(y, sizeof(T)) && in_vectors(gamma, 0, sizeof(float)) &&
+            in_vectors(beta, 0, sizeof(float))) {
+            launch(queue, name, {x.count}, Norm<T, kMean, true>{x, y, gamma, beta, eps, offset});
+        } else {
+            launch(queue, name, {x.count}, Norm<T, kMean, false>{x, y, gamma, beta, eps, offset});
+        }
+    });
 }
 
 }  // namespace
 
 void launch_layer_norm(const Queue& queue, uint32_t dtype, const RowLayout& x, const float* gamma, const float* beta,
                        float eps, const RowLayout& y) {
-    with_type(dtype, [&](auto tag) {
-        using T = decltype(tag);
-        if (eights<T>(x, y, gamma, beta)) {
-            launch(queue, "layer_norm", {x.count}, NormEights<T, true>{x, y, gamma, beta, eps, 0.0f});
-        } else {
-            launch(queue, "layer_norm", {x.count}, LayerNorm<T>{x, y, gamma, beta, eps});
-        }
-    });
+    launch_norm<true>(queue, "layer_norm", dtype, x, gamma, beta, eps, 0.0f, y);
 }
 
 void launch_rms_norm(const Queue& queue, uint32_t dtype, const RowLayout& x, const float* gamma, float eps,
                      float offset, const RowLayout& y) {
-    with_type(dtype, [&](auto tag) {
-        using T = decltype(tag);
-        if (eights<T>(x, y, gamma, nullptr)) {
-            launch(queue, "rms_norm", {x.count}, NormEights<T, false>{x, y, gamma, nullptr, eps, offset});
-        } else {
-            launch(queue, "rms_norm", {x.count}, RmsNorm<T>{x, y, gamma, eps, offset});
-        }
-    });
+    launch_norm<false>(queue, "rms_norm", dtype, x, gamma, nullptr, eps, offset, y);
 }
 
 void launch_l2_normalize(const Queue& queue, uint32_t dtype, const RowLayout& x, float eps, const RowLayout& y) {

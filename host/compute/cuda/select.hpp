@@ -1,5 +1,5 @@
 /** @file select.hpp
- *  The best of what the threads of a block have found.
+ *  What the threads of a block have found becomes one: their best candidate, or their sum.
  */
 #pragma once
 #include "host/compute/cuda/element.hpp"
@@ -14,20 +14,39 @@ VLM_HD bool better(const Candidate& a, const Candidate& b) {
     return !larger(b.value, a.value) && a.index < b.index;
 }
 
-/** The best candidate of the block, for all threads; `places` holds one per thread. */
-template <class Block>
-VLM_HD Candidate best_of(Block& block, Candidate mine) {
-    Candidate* places = block.template shared<Candidate>();
+/** Joins one value of each thread, pairwise and in a fixed order; all threads get the result. The block's shared memory
+ * holds one value per thread. */
+template <class Value, class Block, class Join>
+VLM_HD Value join_threads(Block& block, Value mine, const Join& join) {
+    Value* places = block.template shared<Value>();
     block.sync();
     places[block.thread()] = mine;
     block.sync();
     for (int stride = 1; stride < block.threads(); stride *= 2) {
         const int other = block.thread() + stride;
-        const bool joins = block.thread() % (2 * stride) == 0 && other < block.threads();
-        if (joins && better(places[other], places[block.thread()])) places[block.thread()] = places[other];
+        if (block.thread() % (2 * stride) == 0 && other < block.threads())
+            places[block.thread()] = join(places[block.thread()], places[other]);
         block.sync();
     }
     return places[0];
+}
+
+struct BetterOf {
+    VLM_HD Candidate operator()(const Candidate& a, const Candidate& b) const { return better(b, a) ? b : a; }
+};
+struct SumOf {
+    VLM_HD double operator()(double a, double b) const { return a + b; }
+};
+
+/** The best candidate of the block. */
+template <class Block>
+VLM_HD Candidate best_of(Block& block, Candidate mine) {
+    return join_threads(block, mine, BetterOf{});
+}
+/** The sum over the block. */
+template <class Block>
+VLM_HD double sum_of(Block& block, double mine) {
+    return join_threads(block, mine, SumOf{});
 }
 
 }  // namespace vlm::cuda

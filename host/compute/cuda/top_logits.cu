@@ -17,21 +17,6 @@ constexpr int64_t kSpanColumns = 2048;
 /** Of candidates or partial sums, one per thread. */
 constexpr int64_t kSharedBytes = kThreadsOfSpan * 8;
 
-/** Over the block, in a fixed order; all threads get the result. */
-template <class Block>
-VLM_HD double sum_of(Block& block, double mine) {
-    double* parts = block.template shared<double>();
-    block.sync();
-    parts[block.thread()] = mine;
-    block.sync();
-    for (int stride = 1; stride < block.threads(); stride *= 2) {
-        const int other = block.thread() + stride;
-        if (block.thread() % (2 * stride) == 0 && other < block.threads()) parts[block.thread()] += parts[other];
-        block.sync();
-    }
-    return parts[0];
-}
-
 /** exp(x - top), where nothing is left of -infinity, and of a top that is no finite number NaN. */
 VLM_HD double part_of(float x, float top) {
     return x == -infinity() && top == top ? 0.0 : exp(static_cast<double>(x) - static_cast<double>(top));

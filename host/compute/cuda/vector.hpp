@@ -59,6 +59,15 @@ VLM_HD void store_vector(void* to, const Vector& v) {
 #endif
 }
 
+/** Copies a vector, or an element. */
+VLM_HD void copy_unit(const Vector* from, Vector* to) {
+    store_vector(to, load_vector(from));
+}
+template <class T>
+VLM_HD void copy_unit(const T* from, T* to) {
+    *to = *from;
+}
+
 /** Vectors that hold eight elements. */
 template <class T>
 inline constexpr int kVectorsOf8 = static_cast<int>(sizeof(T)) * 8 / 16;
@@ -124,6 +133,17 @@ VLM_HD void load8_of(const T* row, int64_t k, int64_t columns, bool pieces, floa
     }
     VLM_UNROLL
     for (int i = 0; i < 8; ++i) to[i] = k + i < columns ? to_float(row[k + i]) : 0.0f;
+}
+/** Writes them there; nothing behind the row's end. */
+template <class T>
+VLM_HD void store8_of(T* row, int64_t k, int64_t columns, bool pieces, const float* from) {
+    if (pieces && k + 8 <= columns) {
+        store8(row + k, from);
+        return;
+    }
+    VLM_UNROLL
+    for (int i = 0; i < 8; ++i)
+        if (k + i < columns) from_float(from[i], row[k + i]);
 }
 
 }  // namespace vlm::cuda

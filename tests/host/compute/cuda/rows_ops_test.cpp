@@ -30,13 +30,19 @@ TEST_P(RowOps, Norms) {
 }
 
 TEST_P(RowOps, NormsOfHeadsInsideAFusedProjectionAndInPlace) {
-    const Tensor qkv = floats({3, 2 * 16 + 8}, 4), gamma = floats({8}, 5);
-    compare([&](Side& s) {
-        const Tensor a = s.act(qkv), g = s.put(gamma);
-        Part heads(a, 8, {3, 4, 8}, {40, 8, 1});
-        s.call(&vlm_compute::rms_norm, heads.abi(), g.abi(), 1e-6f, 0.0f, heads.abi());
-        return std::vector<Tensor>{a};
-    });
+    const Tensor qkv = floats({3, 2 * 16 + 8}, 4);
+    // What lies between heads of 5 and of 13 must stay as it is.
+    for (const int64_t dim : {8, 5, 13}) {
+        SCOPED_TRACE(dim);
+        const Tensor gamma = floats({dim}, 5);
+        compare([&](Side& s) {
+            const Tensor a = s.act(qkv), g = s.put(gamma);
+            Part heads(a, 8, {3, 2, dim}, {40, 16, 1});
+            s.call(&vlm_compute::rms_norm, heads.abi(), g.abi(), 1e-6f, 0.0f, heads.abi());
+            s.call(&vlm_compute::layer_norm, heads.abi(), g.abi(), nullptr, 1e-6f, heads.abi());
+            return std::vector<Tensor>{a};
+        });
+    }
 }
 
 TEST_P(RowOps, SoftmaxAndActivations) {
