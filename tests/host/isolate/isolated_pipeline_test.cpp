@@ -250,7 +250,7 @@ TEST_F(IsolatedPipeline, WhatCannotBeIsolatedIsRefusedWhenThePipelineIsChecked) 
         ADD_FAILURE() << "opened on a GPU";
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), VLM_STATUS_FAILED_PRECONDITION);
-        EXPECT_THAT(error.what(), AllOf(HasSubstr("\"isolate\""), HasSubstr("'cuda'")));
+        EXPECT_THAT(error.what(), AllOf(HasSubstr("\"isolate\""), HasSubstr("'cuda:0'")));
     }
     const auto text = [&](const std::string& rest) {
         return Manifest::from_text("{\"model\": \"" + model.string() + "\", \"pipeline\": {" + rest + "}}", "test",
