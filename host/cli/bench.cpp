@@ -43,9 +43,8 @@ po::options_description bench_options() {
     add("compare", po::value<std::string>(), "earlier output of --json to compare the stages with");
     add("lookup", po::value<std::string>(), "most tokens to guess ahead (--prompt-lookup), to compare with none: 4,7");
     add("answer", po::value<std::string>(),
-        "with --lookup: what every answer is made to say, by a grammar; default: with --shape the prompt (random "
-        "weights "
-        "copy nothing of themselves), else whatever it says");
+        "with --lookup: what every answer is made to say, by a grammar; default: with --shape the prompt, since random "
+        "weights copy nothing of themselves, else whatever it says");
     add("checkpoints", po::value<std::string>(), "folder for the weights of shapes; default: the user's cache");
     add("context", po::value<int64_t>()->default_value(640), "tokens of the prompt, its image included");
     add("decode-steps", po::value<int64_t>()->default_value(16), "tokens of each run of decoding");

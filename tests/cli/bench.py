@@ -40,8 +40,8 @@ with tempfile.TemporaryDirectory() as folder:
     other = json.loads(run(*tiny, *lookup, "--answer", 'not "that"', "--json").stdout)["ways"]
     assert other[0]["tokens"] == len('not "that"') - 1 and all(way["equal"] for way in other), other
     assert "against none" in run(*tiny, *lookup).stdout
-    for wrong in (["--shape", "tiny", "--lookup", "0"], ["--shape", "huge"], ["--shape", "tiny", "--batches", "1,,2"], ["--shape", "tiny", "--model", "x"],
-                  ["--shape", "tiny", "--compare", "missing.json"]):
+    for wrong in (["--shape", "huge"], ["--shape", "tiny", "--batches", "1,,2"], ["--shape", "tiny", "--model", "x"],
+                  ["--shape", "tiny", "--compare", "missing.json"], ["--shape", "tiny", "--lookup", "0"]):
         failed = subprocess.run([vlmhost, "bench", *wrong, "--checkpoints", folder], capture_output=True, text=True)
         assert failed.returncode == 1 and "error:" in failed.stderr, (wrong, failed)
 model = source / "models/rx-small"

@@ -166,9 +166,9 @@ double CpuCompute::weight_element_bytes() const {
 }
 
 ExactRows CpuCompute::exact_rows() const {
-    // Above these, layers may be multiplied by tiles (linear_amx.cpp) or in f32, and spans of keys are not cut.
-    constexpr int64_t kLinearRows = 16;
-    return {cpu::kFewRows, kLinearRows};
+    // oneDNN, where it takes all rows, sums as it likes.
+    if (state_->dense == DenseEngine::onednn) return {};
+    return {cpu::kFewRows, cpu::kExactRows};  // spans of keys are cut for so few rows only
 }
 
 void CpuCompute::use_packed_cache(std::shared_ptr<PackedCache> cache) {

@@ -85,7 +85,7 @@ constexpr Choice kChoices[] = {
     {WeightType::bf16, Needs::bf16_units, kAnyRows, {"bf16", ActivationForm::bf16, 1024, multiply_bf16}},
     {WeightType::bf16, Needs::nothing, kAnyRows, {"f32 x bf16", ActivationForm::f32, 512, multiply_f32_bf16}},
     {WeightType::int8, Needs::byte_units, kAnyRows, {"int8 x int8", ActivationForm::int8, kWholeDepth, multiply_int8}},
-    {WeightType::int8, Needs::bf16_mode, kFewRows, {"int8 x int8", ActivationForm::int8, kWholeDepth, multiply_int8}},
+    {WeightType::int8, Needs::bf16_mode, kExactRows, {"int8 x int8", ActivationForm::int8, kWholeDepth, multiply_int8}},
     {WeightType::int8, Needs::nothing, kAnyRows, {"f32 x int8", ActivationForm::f32, kWholeDepth, multiply_f32_int8}},
     {WeightType::int4, Needs::bf16_mode, kAnyRows, {"int8 x int4", ActivationForm::int8, kWholeDepth, multiply_int4}},
     {WeightType::int4, Needs::nothing, kAnyRows, {"f32 x int4", ActivationForm::f32, kWholeDepth, multiply_f32_int4}},

@@ -35,6 +35,10 @@ namespace vlm::cpu {
 /** Goes up with every change of how panels look, so that those on disk are not taken for today's. */
 constexpr int kPackingVersion = 2;
 
+/** Up to so many rows, each has the bits that it has alone: products that sum otherwise (AMX, oneDNN, wide groups, f32
+ * in the place of bytes) are for more. What CpuCompute::exact_rows promises. */
+inline constexpr int64_t kExactRows = 16;
+
 /** How activations are handed to a kernel. int8: rows as quant.hpp has them; `a` and `lda` are in bytes then. */
 enum class ActivationForm { f32, bf16, int8 };
 

@@ -36,7 +36,8 @@ namespace vlm::cpu {
 namespace {
 
 /** Fewer rows would be half padding in bf16; quantised ones are not worth unpacking. */
-constexpr int64_t kMinRowsBf16 = 32, kMinRowsQuantised = 17;
+constexpr int64_t kMinRowsBf16 = 32, kMinRowsQuantised = kExactRows + 1;
+static_assert(kMinRowsBf16 > kExactRows);
 constexpr int64_t kDepthBf16 = 256, kDepthInt8 = 512;
 /** Rows that are multiplied together: two tiles. */
 constexpr int64_t kBlockRows = 2 * kTileRows;

@@ -17,6 +17,7 @@
 
 #include "host/base/error.hpp"
 #include "host/compute/cpu/kernels.hpp"
+#include "host/compute/cpu/linear.hpp"
 
 #if defined(VLM_HAVE_ONEDNN)
 #include <oneapi/dnnl/dnnl.hpp>
@@ -33,6 +34,7 @@ namespace {
 /** Fewest rows for which oneDNN on AMX is taken. Reasoned, not measured: a tile has 16 rows, and below two tiles the
  * way of the panels through memory decides, which the own kernels walk without padding rows. */
 constexpr int64_t kMinRows = 32;
+static_assert(kMinRows > kExactRows);
 
 }  // namespace
 

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kDepthBlock = 512;
 static_assert(kDepthBlock % kWideGroup == 0);
+static_assert(kWideMinRows > kExactRows);
 /** Rows of a block are a multiple of the height of the largest tile. */
 constexpr BlockCut kCut = {640, 14, 2, kDepthBlock, 0};
 

@@ -74,6 +74,12 @@ std::vector<float> run_layer(const CpuOptions& options, int64_t rows, int64_t in
     return y.values;
 }
 
+TEST(Onednn, PromisesNoExactRowsWhereItTakesAll) {
+    if (!onednn_can_run()) GTEST_SKIP() << "no oneDNN in this build, or a processor without bf16 products";
+    EXPECT_EQ(CpuCompute(bf16_options(DenseEngine::onednn)).exact_rows().step, 0);
+    EXPECT_GT(CpuCompute(bf16_options(DenseEngine::own)).exact_rows().step, 0);
+}
+
 TEST(Onednn, EqualsTheOwnKernels) {
     if (!onednn_can_run()) GTEST_SKIP() << "no oneDNN in this build, or a processor without bf16 products";
     const struct {

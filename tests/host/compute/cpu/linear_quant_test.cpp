@@ -205,17 +205,7 @@ TEST(LinearQuant, RulesStagesAndFlagsDecideTheType) {
     std::vector<std::shared_ptr<vlm_linear>> layers;
     const auto pack = [&](const char* stage, const char* name, uint32_t flags) {
         device.compute().begin_stage({stage, {}});
-        const vlm_tensor* weights[] = {w.abi()};
-        vlm_linear_spec spec{};
-        spec.struct_size = sizeof(spec);
-        spec.abi_version = VLM_ABI_VERSION;
-        spec.part_count = 1;
-        spec.flags = flags;
-        spec.weights = weights;
-        spec.name = name;
-        vlm_linear* layer = nullptr;
-        EXPECT_EQ(device->linear_pack(device.table(), &spec, &layer), VLM_STATUS_OK) << CpuCompute::load_error();
-        layers.emplace_back(layer, [&](vlm_linear* l) { device->linear_release(device.table(), l); });
+        layers.push_back(device.pack({w.abi()}, {}, flags, name));
         return device.compute().packed_layers().back();
     };
     const PackedLayer up = pack("backbone", "layers.0.up", 0);

@@ -14,6 +14,7 @@
 
 #include "host/base/cpu_features.hpp"
 #include "host/compute/cpu/cpu_compute.hpp"
+#include "tests/host/compute/pack_layer.hpp"
 
 namespace vlm::test {
 
@@ -107,20 +108,12 @@ class Device {
     CpuCompute& compute() { return compute_; }
 
     /** A packed layer; fails the test when it cannot be packed. */
-    std::shared_ptr<vlm_linear> pack(std::vector<const vlm_tensor*> weights, std::vector<const vlm_tensor*> biases,
-                                     uint32_t flags = 0) {
-        vlm_linear_spec spec{};
-        spec.struct_size = sizeof(spec);
-        spec.abi_version = VLM_ABI_VERSION;
-        spec.part_count = static_cast<uint32_t>(weights.size());
-        spec.flags = flags;
-        spec.weights = weights.data();
-        spec.biases = biases.empty() ? nullptr : biases.data();
-        spec.name = "test layer";
-        vlm_linear* layer = nullptr;
-        EXPECT_EQ(table()->linear_pack(table(), &spec, &layer), VLM_STATUS_OK) << CpuCompute::load_error();
-        const vlm_compute* owner = table();
-        return {layer, [owner](vlm_linear* l) { owner->linear_release(owner, l); }};
+    std::shared_ptr<vlm_linear> pack(const std::vector<const vlm_tensor*>& weights,
+                                     const std::vector<const vlm_tensor*>& biases, uint32_t flags = 0,
+                                     const char* name = "test layer") {
+        auto packed = pack_parts(table(), weights, biases, flags, name);
+        EXPECT_EQ(packed.status, VLM_STATUS_OK) << CpuCompute::load_error();
+        return packed.layer;
     }
 
     std::string error;

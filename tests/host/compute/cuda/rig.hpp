@@ -20,6 +20,7 @@
 #include "host/compute/decoding_device.hpp"
 #include "host/compute/device.hpp"
 #include "host/services/run.hpp"
+#include "tests/host/compute/pack_layer.hpp"
 
 namespace vlm::test {
 
@@ -122,19 +123,10 @@ inline std::shared_ptr<vlm_linear> pack_layer(const vlm_compute* compute, const 
     std::vector<const vlm_tensor*> w, b;
     for (const Tensor& t : weights) w.push_back(t.abi());
     for (const Tensor& t : biases) b.push_back(t ? t.abi() : nullptr);
-    b.resize(w.size(), nullptr);
-    vlm_linear_spec spec{};
-    spec.struct_size = sizeof(spec);
-    spec.abi_version = VLM_ABI_VERSION;
-    spec.part_count = static_cast<uint32_t>(w.size());
-    spec.flags = flags;
-    spec.weights = w.data();
-    spec.biases = biases.empty() ? nullptr : b.data();
-    spec.name = name;
-    vlm_linear* layer = nullptr;
-    const vlm_status status = compute->linear_pack(compute, &spec, &layer);
-    if (status != VLM_STATUS_OK) throw Error(status, "the layer was not packed");
-    return {layer, [compute](vlm_linear* l) { compute->linear_release(compute, l); }};
+    if (!b.empty()) b.resize(w.size(), nullptr);
+    auto packed = pack_parts(compute, w, b, flags, name);
+    if (packed.status != VLM_STATUS_OK) throw Error(packed.status, "the layer was not packed");
+    return packed.layer;
 }
 
 /** Bytes that a layer of 64 x 64 takes, under a name and flags. */
